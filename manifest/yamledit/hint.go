@@ -64,7 +64,7 @@ func (o *object) describe(want manifest.Object) string {
 
 // near names the annotation whose key is most like key, if one is.
 func near(annotations *yaml.Node, key string) string {
-	best, least := "", max(2, len(key)/8)+1
+	best, least := "", min(max(2, len(key)/8)+1, len(key))
 	for i := 0; i+1 < len(annotations.Content) && i < 2*maxCompared; i += 2 {
 		k := annotations.Content[i].Value
 		if annotations.Content[i].Kind != yaml.ScalarNode || k == "" || len(k) > maxKey || len(key) > maxKey {

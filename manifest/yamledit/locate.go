@@ -2,6 +2,7 @@ package yamledit
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 
 	"sigs.k8s.io/kustomize/kyaml/yaml"
@@ -123,22 +124,22 @@ func step(m *yaml.Node, key, what string) (*yaml.Node, *manifest.Error) {
 // shared refuses a value that an alias repeats elsewhere: changing it would
 // change more than one field.
 func (f *file) shared(above []*yaml.Node) *manifest.Error {
-	for _, n := range above {
-		if n.Anchor == "" {
-			continue
-		}
-		for _, doc := range f.docs {
-			if alias := aliasOf(doc, n); alias != nil {
-				return refuse(manifest.ErrUnsupported, manifest.Location{}, n.Line,
-					"the value is part of the anchor &%s, which line %d repeats", clean(n.Anchor, maxShown), alias.Line)
-			}
+	anchored := slices.DeleteFunc(slices.Clone(above), func(n *yaml.Node) bool { return n.Anchor == "" })
+	if len(anchored) == 0 {
+		return nil
+	}
+	for _, doc := range f.docs {
+		if alias := aliasOf(doc, anchored); alias != nil {
+			return refuse(manifest.ErrUnsupported, manifest.Location{}, alias.Alias.Line,
+				"the value is part of the anchor &%s, which line %d repeats", clean(alias.Value, maxShown), alias.Line)
 		}
 	}
 	return nil
 }
 
-func aliasOf(n, anchored *yaml.Node) *yaml.Node {
-	if n.Alias == anchored {
+// aliasOf returns an alias below n of one of the nodes, nil if there is none.
+func aliasOf(n *yaml.Node, anchored []*yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode && slices.Contains(anchored, n.Alias) {
 		return n
 	}
 	for _, c := range n.Content {

@@ -9,6 +9,16 @@ import (
 	"github.com/tidebot-dev/tidebot/manifest"
 )
 
+const (
+	// maxNested bounds lists in lists, two nodes each on the way to an object.
+	// The API knows none; the bound keeps the ways short.
+	maxNested = 16
+	// maxAliased is how many nodes a mapping may hold to be looked at through
+	// an alias. An object and its metadata have few keys; a huge mapping with
+	// a host of aliases would take hours.
+	maxAliased = 128
+)
+
 // An object is a Kubernetes object of a file. It holds every value that one of
 // its identifying keys has, since what readers make of a duplicate key differs.
 type object struct {
@@ -27,7 +37,7 @@ func (f *file) collect(node *yaml.Node, above []*yaml.Node, trouble *manifest.Er
 			trouble = refuse(manifest.ErrUnsupported, manifest.Location{}, node.Line,
 				"the object is an alias of the anchor %s", clean(node.Value, maxShown))
 		}
-		node = node.Alias
+		node = target(node)
 	}
 	if node.Kind != yaml.MappingNode {
 		return
@@ -43,7 +53,7 @@ func (f *file) collect(node *yaml.Node, above []*yaml.Node, trouble *manifest.Er
 
 	// What is reached through an alias is not searched for further lists: a
 	// few aliases of aliases would make that endless.
-	if above[len(above)-1] != node || !slices.ContainsFunc(o.kinds, isList) {
+	if above[len(above)-1] != node || len(above) > maxNested || !slices.ContainsFunc(o.kinds, isList) {
 		return
 	}
 	for _, items := range o.all(node, "items") {
@@ -108,7 +118,7 @@ type hit struct {
 func fields(m *yaml.Node, key string) []hit {
 	hits := direct(m, key)
 	if len(hits) == 0 {
-		budget := 1000
+		budget := 1000 // nodes
 		hits = inherited(m, key, &budget)
 	}
 	return hits
@@ -128,7 +138,7 @@ func direct(m *yaml.Node, key string) []hit {
 }
 
 // inherited looks through the mappings that m merges. Merges of merges grow
-// like 2^n in a file made to that end, hence the budget of visits.
+// like 2^n in a file made to that end, hence the budget.
 func inherited(m *yaml.Node, key string, budget *int) []hit {
 	var hits []hit
 	for _, merge := range direct(m, "<<") {
@@ -140,7 +150,8 @@ func inherited(m *yaml.Node, key string, budget *int) []hit {
 			sources = s.Content
 		}
 		for _, s := range sources {
-			if *budget--; *budget < 0 || len(hits) > 0 {
+			*budget -= 1 + len(target(s).Content)
+			if *budget < 0 || len(hits) > 0 {
 				return hits
 			}
 			for _, h := range direct(target(s), key) {
@@ -155,9 +166,10 @@ func inherited(m *yaml.Node, key string, budget *int) []hit {
 	return hits
 }
 
-// target returns what n stands for. An alias never stands for an alias.
+// target returns what n stands for, n itself if that is a huge mapping. An
+// alias never stands for an alias.
 func target(n *yaml.Node) *yaml.Node {
-	if n.Kind == yaml.AliasNode {
+	if n.Kind == yaml.AliasNode && (n.Alias.Kind != yaml.MappingNode || len(n.Alias.Content) <= maxAliased) {
 		return n.Alias
 	}
 	return n

@@ -132,7 +132,7 @@ func safePlain(value string, flow bool) bool {
 	if value == "" || strings.TrimSpace(value) != value || otherType(value) {
 		return false
 	}
-	if strings.Contains("-?:,[]{}#&*!|>'\"%@`", value[:1]) || strings.HasPrefix(value, "...") {
+	if strings.Contains("-?:,[]{}#&*!|>'\"%@`", value[:1]) {
 		return false
 	}
 	if strings.Contains(value, ": ") || strings.HasSuffix(value, ":") || strings.Contains(value, " #") {
@@ -146,6 +146,10 @@ func safePlain(value string, flow bool) bool {
 func otherType(s string) bool {
 	switch strings.ToLower(s) {
 	case "", "~", "null", "y", "n", "yes", "no", "on", "off", "true", "false", "=", "<<":
+		return true
+	}
+	// At the start of a line these would end the document.
+	if strings.HasPrefix(s, "---") || strings.HasPrefix(s, "...") {
 		return true
 	}
 	return number(s) || timestamp(s)
@@ -171,8 +175,8 @@ func number(s string) bool {
 		}
 	}
 	// Base 60, as in 12:30:45.5.
-	if strings.Contains(s, ":") {
-		return isDigit(s[0]) && only(s, "0123456789_:.")
+	if hours, rest, ok := strings.Cut(s, ":"); ok {
+		return only(hours, "0123456789_") && isDigit(hours[0]) && only(rest, "0123456789_:.")
 	}
 	mantissa, exponent, found := strings.Cut(s, "e")
 	if found && !only(strings.TrimLeft(exponent, "+-"), "0123456789_") {

@@ -174,16 +174,11 @@ func pick(docs []*yaml.Node, loc manifest.Location) (*yaml.Node, error) {
 // that want selects: n itself, or one of its items if it is a list.
 func selected(way []*yaml.Node, n *yaml.Node, want manifest.Object) [][]*yaml.Node {
 	way = append(slices.Clone(way), n)
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = meaning(n)
 	var ways [][]*yaml.Node
 	var meta []*yaml.Node
 	for _, m := range values(n, "metadata") {
-		if m.Kind == yaml.AliasNode {
-			m = m.Alias
-		}
-		meta = append(meta, m)
+		meta = append(meta, meaning(m))
 	}
 	if has([]*yaml.Node{n}, "kind", want.Kind) && has(meta, "name", want.Name) &&
 		(want.Namespace == "" || has(meta, "namespace", want.Namespace)) &&
@@ -192,10 +187,8 @@ func selected(way []*yaml.Node, n *yaml.Node, want manifest.Object) [][]*yaml.No
 	}
 	for _, items := range values(way[len(way)-1], "items") {
 		for _, kind := range values(n, "kind") {
-			if kind.Alias != nil {
-				kind = kind.Alias
-			}
-			if items.Kind != yaml.SequenceNode || !strings.HasSuffix(kind.Value, "List") {
+			// A way that long is no list of lists but an attack.
+			if items.Kind != yaml.SequenceNode || !strings.HasSuffix(meaning(kind).Value, "List") || len(way) > 20 {
 				continue
 			}
 			for _, item := range items.Content {
@@ -210,15 +203,21 @@ func selected(way []*yaml.Node, n *yaml.Node, want manifest.Object) [][]*yaml.No
 func has(mappings []*yaml.Node, key, value string) bool {
 	for _, m := range mappings {
 		for _, v := range values(m, key) {
-			if v.Kind == yaml.AliasNode {
-				v = v.Alias
-			}
-			if v.Kind == yaml.ScalarNode && v.Value == value {
+			if v = meaning(v); v.Kind == yaml.ScalarNode && v.Value == value {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// meaning returns what an alias stands for, unless that is too large to be
+// looked through time and again.
+func meaning(n *yaml.Node) *yaml.Node {
+	if n.Alias == nil || len(n.Alias.Content) > 200 {
+		return n
+	}
+	return n.Alias
 }
 
 // values returns what the mapping has for key, once for each time it is there.
