@@ -1,7 +1,11 @@
 package gitops
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/tidebot-dev/tidebot/manifest"
@@ -23,4 +27,184 @@ type Options struct {
 	Log *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+}
+
+// A Deployer carries out requests. It is safe for concurrent use, and keeps
+// nothing that matters in memory: two of them may work side by side on the
+// same repositories, in one process or in several.
+type Deployer struct {
+	Options
+
+	mu      sync.Mutex
+	flights map[string]*flight
+}
+
+// A flight is a request that is being carried out; whoever brings the same
+// request meanwhile waits for its result.
+type flight struct {
+	done   chan struct{}
+	result Result
+	err    error
+}
+
+// NewDeployer returns a deployer, or says which option is missing or does not
+// fit the configuration.
+func NewDeployer(o Options) (*Deployer, error) {
+	switch {
+	case o.Editor == nil:
+		return nil, errors.New("deployer: no Editor")
+	case o.Verify == nil:
+		return nil, errors.New("deployer: no Verify: without the guard nothing may be pushed")
+	case o.Config.Committer.Name == "" || o.Config.Committer.Email == "":
+		return nil, errors.New("deployer: the committer needs a name and an email address")
+	}
+	for name, env := range o.Config.Environments {
+		if o.Transports[env.Repository] == nil {
+			return nil, fmt.Errorf("deployer: environment %s: no transport for repository %s", name, env.Repository)
+		}
+	}
+	for name, s := range o.Config.Services {
+		if o.Providers[s.Source.Provider] == nil {
+			return nil, fmt.Errorf("deployer: service %s: no provider %s", name, s.Source.Provider)
+		}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Deployer{Options: o, flights: make(map[string]*flight)}, nil
+}
+
+// Execute carries out a request: the whole way from what a person typed to the
+// commit and the answer. report, which may be nil, hears of the progress, in
+// order and first of Accepted or Ignored.
+//
+// What was refused, or failed with nothing changed, is a Result and no error,
+// and the answer says it. An error means that not even the request could be
+// read, or that the answer could not be put where it belongs; the result then
+// holds what was done all the same.
+//
+// To execute a request again is harmless: what was done is found in the config
+// repository, and what was answered at the provider.
+func (d *Deployer) Execute(ctx context.Context, req Request, report func(Progress)) (Result, error) {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	if reason := d.foreign(req); reason != "" {
+		d.Log.InfoContext(ctx, "request ignored", "request", oneLine(req.ID(), 200), "reason", reason)
+		report(Progress{Phase: Ignored, Message: reason})
+		return Result{ID: req.ID()}, nil
+	}
+	report(Progress{Phase: Accepted})
+
+	d.mu.Lock()
+	f, underway := d.flights[req.ID()]
+	if !underway {
+		f = &flight{done: make(chan struct{})}
+		d.flights[req.ID()] = f
+	}
+	d.mu.Unlock()
+	if underway {
+		select {
+		case <-f.done:
+			return f.result, f.err
+		case <-ctx.Done():
+			return Result{ID: req.ID()}, fmt.Errorf("wait for request %s: %w", req.ID(), context.Cause(ctx))
+		}
+	}
+	defer func() {
+		d.mu.Lock()
+		delete(d.flights, req.ID())
+		d.mu.Unlock()
+		close(f.done)
+	}()
+	f.result, f.err = d.run(ctx, req, report)
+	report(Progress{Phase: Done})
+	return f.result, f.err
+}
+
+// Concerns tells, without asking anybody, whether the request may be one of
+// ours: [Deployer.Execute] reports Ignored at once if it is not.
+func (d *Deployer) Concerns(req Request) bool { return d.foreign(req) == "" }
+
+// foreign says why a request is none of ours, as far as can be told without
+// asking anybody.
+func (d *Deployer) foreign(req Request) string {
+	if req.Direct != nil {
+		return ""
+	}
+	for _, s := range d.Config.Services {
+		if s.Source.Same(req.Comment.PullRequest.Repo) {
+			return ""
+		}
+	}
+	return "no service comes from this repository"
+}
+
+// run is the way of a request, top to bottom.
+func (d *Deployer) run(ctx context.Context, req Request, report func(Progress)) (Result, error) {
+	res := Result{ID: req.ID()}
+	in, err := d.read(ctx, req)
+	if ignored := new(ignoredError); errors.As(err, &ignored) {
+		d.Log.InfoContext(ctx, "request ignored", "request", res.ID, "reason", ignored.reason)
+		res.AnswerURL = ignored.answered
+		return res, nil
+	}
+	if err != nil {
+		d.Log.ErrorContext(ctx, "request not read", "request", res.ID, "error", err)
+		return res, fmt.Errorf("read request %s: %w", res.ID, err)
+	}
+
+	res.Actor = in.actor.Login
+	for i, p := range in.commands {
+		began := d.Now()
+		id := fmt.Sprintf("%s/%d", res.ID, i+1)
+		c := d.command(ctx, in, id, p, report)
+		c.ID, c.Command = id, p.Command
+		res.Commands = append(res.Commands, c)
+		d.Log.InfoContext(ctx, "command", "command", id, "actor", in.actor.Login, "verb", string(p.Command.Verb),
+			"env", oneLine(p.Command.Environment, maxName), "pr", in.source(), "outcome", string(c.Outcome),
+			"summary", c.Summary, "allowed_by", c.AllowedBy, "commit", c.Revision, "took", d.Now().Sub(began))
+	}
+	if in.pr == nil || req.Direct != nil {
+		return res, nil
+	}
+
+	res.Markdown = Markdown(res)
+	in.answer.Final, in.answer.Body = true, res.Markdown
+	answer, err := in.provider.PutAnswer(ctx, in.pr.Ref, in.answer)
+	if err != nil {
+		d.Log.ErrorContext(ctx, "answer not put", "request", res.ID, "error", err)
+		return res, fmt.Errorf("answer request %s: %w", res.ID, err)
+	}
+	res.AnswerURL = answer.URL
+	return res, nil
+}
+
+// command carries out one command.
+func (d *Deployer) command(ctx context.Context, in *inquiry, id string, p Parsed, report func(Progress)) CommandResult {
+	if p.Err != nil {
+		return malformed(p.Err)
+	}
+	switch p.Command.Verb {
+	case Help:
+		return d.help(ctx, in)
+	case Status:
+		return d.status(ctx, in, p.Command)
+	}
+	return d.deploy(ctx, in, id, p.Command, report)
+}
+
+// malformed is the result of a command that is not one by the grammar.
+func malformed(err *CommandError) CommandResult {
+	c := CommandResult{Outcome: Refused, Summary: "Nothing done: " + err.Reason}
+	if err.Text != "" {
+		c.Details = append(c.Details, "It said "+code(err.Text)+".")
+	}
+	if err.Usage != "" {
+		c.Details = append(c.Details, "Usage: "+code(err.Usage))
+	}
+	return c
 }

@@ -1,6 +1,8 @@
 package gitops
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidebot-dev/tidebot/vcs"
@@ -61,6 +63,19 @@ type Command struct {
 	DryRun bool
 }
 
+// String writes the command as one would type it in a comment.
+func (c Command) String() string {
+	words := append([]string{"/" + string(c.Verb)}, c.Environment)
+	words = append(words, c.Services...)
+	if c.SHA != "" {
+		words = append(words, "@"+c.SHA)
+	}
+	if c.DryRun {
+		words = append(words, "--dry-run")
+	}
+	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
+}
+
 // A Phase is how far a request has come.
 type Phase string
 
@@ -110,6 +125,8 @@ const (
 type Result struct {
 	// ID is the request's.
 	ID string
+	// Actor is the login of the person who asked; empty if it was ignored.
+	Actor string
 	// Commands are in the order of the request; none if it was ignored.
 	Commands []CommandResult
 	// Markdown is the answer as put on the pull request; empty if none is due.

@@ -195,6 +195,12 @@ type Reactions interface {
 // Eyes is the reaction that says "seen, at work".
 const Eyes = "eyes"
 
+// Visibility is a [Provider] that can tell whether a repository is public.
+type Visibility interface {
+	// Public tells that anybody can read the repository.
+	Public(ctx context.Context, repo Repo) (bool, error)
+}
+
 // A Branch is a branch of a repository.
 type Branch struct {
 	Name string
