@@ -36,7 +36,7 @@ func Verify(before, after []byte, edits ...manifest.Edit) error {
 		return fmt.Errorf("verify: %d documents became %d", len(b), len(a))
 	}
 	pairs := make([]pair, 0, len(edits))
-	meant := make(map[*yaml.Node]*pair, len(edits))
+	meant := make(map[*yaml.Node]*manifest.Edit, len(edits))
 	for _, e := range edits {
 		p := pair{edit: e}
 		if p.before, err = pick(b, e.Location); err != nil {
@@ -48,7 +48,7 @@ func Verify(before, after []byte, edits ...manifest.Edit) error {
 		if meant[p.before] != nil {
 			return fmt.Errorf("verify: %s: edited twice", e.Location)
 		}
-		meant[p.before] = &p
+		meant[p.before] = &e
 		pairs = append(pairs, p)
 	}
 	for i := range b {
@@ -94,15 +94,12 @@ func documents(src []byte) (docs []*yaml.Node, err error) {
 	}
 }
 
-// same compares two trees. A pair's node may differ in its value alone, and
-// by then has the one that was asked for.
-func same(b, a *yaml.Node, meant map[*yaml.Node]*pair) error {
+// same compares two trees. Where an edit is meant, the value must be the one
+// that was asked for, and may have gained quotes.
+func same(b, a *yaml.Node, meant map[*yaml.Node]*manifest.Edit) error {
 	value, style := b.Value, b.Style
-	if p := meant[b]; p != nil {
-		if p.after != a {
-			return fmt.Errorf("line %d: %s moved", b.Line, p.edit.Location)
-		}
-		value = p.edit.Value
+	if e := meant[b]; e != nil {
+		value = e.Value
 		if style == 0 {
 			style = a.Style & (yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle)
 		}

@@ -19,7 +19,10 @@ metadata:
     # above
     a: old # of a
     b: 'other'
+    # below
+
 spec:
+  empty: !e {}
   refs: [*l, !t u]
   text: |
     one
@@ -88,6 +91,8 @@ func TestVerifyRefuses(t *testing.T) {
 		{"a comment beside changed", []string{"# beside", "# besides"}, "a comment changed", true, true},
 		{"the value's own comment changed", []string{"# of a", "# of b"}, "a comment changed", true, true},
 		{"a comment is lost", []string{"    # above\n", ""}, "a comment changed", true, true},
+		{"a comment below changed", []string{"# below", "# under"}, "a comment changed", true, true},
+		{"a tagged mapping became a sequence", []string{"!e {}", "!e []"}, "kind, tag", true, true},
 		{"an anchor and its alias are renamed", []string{"&l", "&k", "*l", "*k"}, "anchor or quotes changed", true, true},
 		{"a tag changed", []string{"!t", "!s"}, "tag", true, true},
 		{"other quotes", []string{`"m"`, `'m'`}, "quotes changed", true, true},
@@ -100,7 +105,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"spaces between the value and its comment", []string{" # of a", "  # of a"}, "bytes after the last edit", false, true},
 		{"another line ending", []string{"kind: X\n", "kind: X\r\n"}, "bytes above or left", false, true},
 		{"no final newline", []string{"kind: Y\n", "kind: Y"}, "bytes after the last edit", false, true},
-		{"another indentation", []string{"    a: ", "     a: ", "    b: ", "     b: "}, "bytes above or left", false, true},
+		{"a block's indentation", []string{"    one\n    two", "     one\n     two"}, "bytes after the last edit", false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,7 +130,7 @@ func TestVerifyRefuses(t *testing.T) {
 			}
 			seen := false
 			for i := range b {
-				seen = seen || same(b[i], a[i], map[*yaml.Node]*pair{p.before: &p}) != nil
+				seen = seen || same(b[i], a[i], map[*yaml.Node]*manifest.Edit{p.before: &e}) != nil
 			}
 			if seen != tt.tree {
 				t.Errorf("seen by the trees alone: %t, want %t", seen, tt.tree)
@@ -165,6 +170,7 @@ func TestVerifyRefusesEditsThatDoNotFit(t *testing.T) {
 		{"a value that lost its quotes", replaced(t, simple, "old", "'old'"), edited, toNew, "quotes changed"},
 		{"a value in other quotes", replaced(t, simple, "old", "'old'"), replaced(t, simple, "old", `"new"`), toNew, "quotes changed"},
 		{"a value that became a boolean", simple, replaced(t, simple, "old", "true"), []manifest.Edit{editOf("a", "true")}, "not a string"},
+		{"a value that became a date", simple, replaced(t, simple, "old", "2026-11-24"), []manifest.Edit{editOf("a", "2026-11-24")}, "not a string"},
 		{"a value that YAML 1.1 takes for a boolean", simple, replaced(t, simple, "old", "on"), []manifest.Edit{editOf("a", "on")}, "not a string"},
 		{"a value that got an anchor", simple, replaced(t, simple, "old", "&a new"), toNew, "has an anchor"},
 		{"a value that got a tag", simple, replaced(t, simple, "old", "!!str new"), toNew, "quotes changed"},
@@ -255,6 +261,8 @@ func TestHostileFilesEnd(t *testing.T) {
 			out, _, err := Editor{}.Edit([]byte(tt.src), e)
 			if err == nil {
 				err = Verify([]byte(tt.src), out, e)
+			} else if Verify([]byte(tt.src), []byte(tt.src), e) == nil {
+				t.Error("Verify has nothing to say")
 			}
 			if tt.err != "" {
 				wantError(t, err, tt.err)
