@@ -350,8 +350,9 @@ func (f *Forge) listRepoComments(c *call) reply {
 // commentPage leaves out what was not changed since, and cuts a page.
 func (f *Forge) commentPage(c *call, all []*comment) reply {
 	if s := c.query.Get("since"); s != "" {
-		since, err := time.Parse("2006-01-02T15:04:05Z", s)
-		if err != nil {
+		since, err := time.Parse(time.RFC3339, s)
+		// Whole seconds of UTC are what is documented.
+		if err != nil || since.Format("2006-01-02T15:04:05Z") != s {
 			f.violate("%s: since %q", c.url.Path, s)
 			return invalid("since")
 		}

@@ -574,7 +574,7 @@ func testTeams(t *testing.T, s suite) {
 	p := s.begin(t)
 	teams, ok := p.Provider.(vcs.Teams)
 	if !ok {
-		t.Skip("the provider has no teams")
+		return // the provider has no teams
 	}
 	for _, test := range []struct {
 		name, org, team, login string
@@ -605,7 +605,7 @@ func testReactions(t *testing.T, s suite) {
 	p := s.begin(t)
 	r, ok := p.Provider.(vcs.Reactions)
 	if !ok {
-		t.Skip("the provider has no reactions")
+		return // the provider has no reactions
 	}
 	id := p.say(shop, 12, "ann", "/deploy qa1")
 	for range 2 {
@@ -623,7 +623,7 @@ func testBranches(t *testing.T, s suite) {
 	p := s.begin(t)
 	b, ok := p.Provider.(vcs.Branches)
 	if !ok {
-		t.Skip("the provider has no branches")
+		return // the provider has no branches
 	}
 	for prefix, want := range map[string][]string{
 		"db":          {"db", "db-jwt", "db-jwt-v2"},
@@ -657,7 +657,7 @@ func testCommits(t *testing.T, s suite) {
 	p := s.begin(t)
 	c, ok := p.Provider.(vcs.Commits)
 	if !ok {
-		t.Skip("the provider has no commits")
+		return // the provider has no commits
 	}
 	got := must(c.Commits(t.Context(), pull(shop, 12)))(t)
 	if len(got) != 130 || got[0] != sha(2000) || got[129] != sha(2129) {
