@@ -41,9 +41,7 @@ func (f *file) find(loc manifest.Location) (span, *manifest.Error) {
 	if err != nil {
 		return span{}, err
 	}
-	if metadata == nil {
-		return span{}, refuse(manifest.ErrNotFound, loc, o.node.Line, "the object has no metadata")
-	}
+	// There are metadata: the object was selected by the name in them.
 	annotations, err := step(metadata, "annotations", "key annotations")
 	if err != nil {
 		return span{}, err
@@ -167,8 +165,8 @@ func (f *file) measure(s *span) *manifest.Error {
 	}
 	s.start = f.offset(n.Line, n.Column)
 	rest := f.src[s.start:]
-	// The tag ! sets no style and shows in the bytes only.
-	if n.Style&yaml.TaggedStyle != 0 || len(rest) > 0 && rest[0] == '!' {
+	// Not every tag shows in the node: ! alone does not.
+	if len(rest) > 0 && rest[0] == '!' {
 		return unsupported("the value has a tag")
 	}
 	var size int

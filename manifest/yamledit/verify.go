@@ -280,14 +280,17 @@ func (c *cursor) take(n *yaml.Node) (gap, token []byte, err error) {
 		c.text = bytes.TrimPrefix(c.text, []byte("\xEF\xBB\xBF"))
 	}
 	for c.line != n.Line || c.column != n.Column {
-		r, size := utf8.DecodeRune(c.text)
-		switch {
-		case size == 0:
+		if len(c.text) == 0 {
 			return nil, nil, fmt.Errorf("line %d, column %d is not in the text", n.Line, n.Column)
-		case r == '\r' && bytes.HasPrefix(c.text, []byte("\r\n")):
-			size++
+		}
+		r, size := utf8.DecodeRune(c.text)
+		switch r {
+		case '\r':
+			if len(c.text) > 1 && c.text[1] == '\n' {
+				size++
+			}
 			fallthrough
-		case strings.ContainsRune("\r\n\u0085\u2028\u2029", r):
+		case '\n', '\u0085', '\u2028', '\u2029':
 			c.line, c.column = c.line+1, 0
 		}
 		c.text = c.text[size:]

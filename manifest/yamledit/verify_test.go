@@ -155,7 +155,6 @@ func wantError(t *testing.T, err error, want string) {
 // The rows here break what Verify asks of the edits and of the two texts as
 // wholes.
 func TestVerifyRefusesEditsThatDoNotFit(t *testing.T) {
-	simple := "kind: X\nmetadata: {name: x, annotations: {a: old}}\n"
 	edited := "kind: X\nmetadata: {name: x, annotations: {a: new}}\n"
 	toNew := []manifest.Edit{editOf("a", "new")}
 	tests := []struct {
