@@ -38,6 +38,19 @@ type Env struct {
 	Ready                 func()
 }
 
+// close closes the files. Those who read or wait at their other ends see that
+// the front-end has ended; there is nobody to tell of an error.
+func (e Env) close() {
+	for _, l := range e.Listeners {
+		_ = l.Close()
+	}
+	for _, f := range []*os.File{e.Stdin, e.Stdout, e.Stderr} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
 // Options are what a [Server] is made of; all are required.
 type Options struct {
 	// Run is the front-end. It returns the exit code as well, which counts
@@ -187,6 +200,7 @@ func (s *Server) Run(_ *pb.RunRequest, stream grpc.ServerStreamingServer[pb.RunE
 			s.code = 1
 		}
 		s.stop()
+		env.close()
 	}()
 	for {
 		select {
