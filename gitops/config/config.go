@@ -100,7 +100,7 @@ type Template struct {
 type Service struct {
 	// Source is provider/owner/name.
 	Source string `json:"source"`
-	// Tag is a [gitops.TagRule].
+	// Tag is a [gitops.TagRule]; empty is the default one.
 	Tag string `json:"tag"`
 	Template
 	// Fields are the fields of a service with several; what an entry leaves

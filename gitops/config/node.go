@@ -47,7 +47,11 @@ func (d *document) report(p place, format string, args ...any) {
 	d.problems = append(d.problems, problem)
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
+var (
+	yamlLine = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?`)
+	// parserError are the errors for which the parser counts lines from 0.
+	parserError = regexp.MustCompile(`: did not find expected (<|node content|key|'-' indicator|',' or )`)
+)
 
 // readYAML reads the one document of data. What YAML allows and a
 // configuration does better without is refused: aliases, merge keys,
@@ -79,6 +83,9 @@ func readYAML(file string, data []byte) *document {
 		p := Problem{File: file, Text: "not valid YAML: " + strings.TrimPrefix(text, "yaml: ")}
 		if m != nil {
 			p.Line, _ = strconv.Atoi(m[1]) // without a number it stays 0: unknown
+			if p.Line > 0 && parserError.MatchString(text) {
+				p.Line++
+			}
 			p.Text = "not valid YAML: " + text[len(m[0]):]
 		}
 		d.problems = append(d.problems, p)

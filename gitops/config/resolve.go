@@ -59,7 +59,11 @@ func (f *File) environment(name string, report reporter) gitops.Environment {
 
 func (f *File) service(name string, taken map[slot][]holder, report reporter) gitops.Service {
 	s, where := f.Services[name], at("services", name)
-	service := gitops.Service{Name: name, Tag: gitops.TagRule(s.Tag), Targets: map[string][]gitops.Target{}}
+	service := gitops.Service{Name: name, Targets: map[string][]gitops.Target{}}
+	var err error
+	if service.Tag, err = gitops.ParseTagRule(s.Tag); err != nil {
+		report(where.under("tag"), "%v", err)
+	}
 	provider, path := f.provider(s.Source)
 	switch {
 	case provider == "":
@@ -212,14 +216,14 @@ func (d draft) target(service, env string, report reporter) (gitops.Target, bool
 }
 
 // placeholder is a word in braces. Numbers in braces are a regular
-// expression's.
-var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_-]*\}`)
+// expression's, and so are words after \p.
+var placeholder = regexp.MustCompile(`(\\[pPx])?\{[^{}]*\pL[^{}]*\}`)
 
 // checkPlaceholders reports those that are unknown, or have no meaning here.
 func checkPlaceholders(t text, also []string, report reporter) {
 	known := append([]string{"{environment}", "{service}"}, also...)
 	for _, p := range placeholder.FindAllString(t.value, -1) {
-		if !slices.Contains(known, p) {
+		if !strings.HasPrefix(p, `\`) && !slices.Contains(known, p) {
 			report(t.place, "%s is not known here; known: %s", p, strings.Join(known, ", "))
 			return
 		}
@@ -230,25 +234,25 @@ func checkPlaceholders(t text, also []string, report reporter) {
 // character of a name that means something to any reader is the dot, in a
 // regular expression.
 func quoteName(value, name string) string {
-	for _, prefix := range []string{"regexp:", "regex:"} {
-		if strings.HasPrefix(value, prefix) {
-			return regexp.QuoteMeta(name)
-		}
+	if strings.HasPrefix(value, "regexp:") || strings.HasPrefix(value, "regex:") {
+		return regexp.QuoteMeta(name)
 	}
 	return name
 }
 
-// checkPattern reports a value that the engine that reads it could not read.
+// checkPattern reports a value that the engine that reads it could not read:
+// Flux v1 takes a constraint or a regular expression that is broken for one
+// that every tag matches.
 func checkPattern(value string, where place, report reporter) {
 	if value == "" {
 		return
 	}
-	if rest, ok := strings.CutPrefix(value, "semver:"); ok {
-		if strings.Contains(rest, "{") {
-			report(where, "a version constraint cannot be made of a branch or commit; use glob: or regexp:")
-			return
-		}
-		if _, err := semver.NewConstraint(rest); err != nil {
+	if err := gitops.CheckPattern(value); err != nil {
+		report(where, "%v", err)
+		return
+	}
+	if constraint, ok := strings.CutPrefix(value, "semver:"); ok {
+		if _, err := semver.NewConstraint(constraint); err != nil {
 			report(where, "%v; write it like semver:~1.2", err)
 		}
 	}

@@ -49,35 +49,28 @@ func (s *schema) check(d *document) error {
 	switch {
 	case err == nil:
 	case errors.As(err, &invalid):
-		s.report(d, invalid, nil)
+		s.report(d, invalid)
 	default:
 		return fmt.Errorf("check against schema: %w", err)
 	}
 	return nil
 }
 
-// report walks to the leaves of an error. name is the place of a key that is
-// at fault, if one is.
-func (s *schema) report(d *document, e *jsonschema.ValidationError, name []string) {
-	if k, ok := e.ErrorKind.(*kind.PropertyNames); ok {
-		name = append(slices.Clone(e.InstanceLocation), k.Property)
-	}
+// report walks to the leaves of an error. The schema says which names are good
+// with patternProperties instead of propertyNames, for which the validator
+// reports places that are not right.
+func (s *schema) report(d *document, e *jsonschema.ValidationError) {
 	for _, cause := range e.Causes {
-		s.report(d, cause, name)
+		s.report(d, cause)
 	}
 	if len(e.Causes) > 0 {
 		return
 	}
-	node := s.at(e.SchemaURL)
-	where := at(e.InstanceLocation...)
-	if name != nil {
-		where = keyAt(name...)
-	}
+	node, where := s.at(e.SchemaURL), at(e.InstanceLocation...)
 	switch k := e.ErrorKind.(type) {
 	case *kind.AdditionalProperties:
-		known := slices.Sorted(maps.Keys(object(node["properties"])))
 		for _, key := range k.Properties {
-			d.report(keyAt(append(slices.Clone(e.InstanceLocation), key)...), "unknown key; %s", suggest(key, known))
+			d.report(keyAt(where.under(key).path...), "%s", unknownKey(node, key))
 		}
 	case *kind.Required:
 		d.report(where, "%s", s.missing(node, k.Missing))
@@ -86,20 +79,26 @@ func (s *schema) report(d *document, e *jsonschema.ValidationError, name []strin
 	}
 }
 
-// missing says which keys are missing and, if the schema knows, why that is bad.
-func (s *schema) missing(node map[string]any, keys []string) string {
-	text := strings.Join(keys, ", ") + " is missing"
-	if len(keys) > 1 {
-		text = strings.Join(keys, ", ") + " are missing"
+// unknownKey says why a key is not taken by a part of the schema.
+func unknownKey(node map[string]any, key string) string {
+	if want, ok := node["patternErrorMessage"].(string); ok {
+		return want
 	}
-	for _, key := range keys {
-		property := object(object(node["properties"])[key])
-		if ref, ok := property["$ref"].(string); ok {
-			property = s.at(ref)
-		}
-		if why, ok := property["errorMessage"].(string); ok {
-			text += ": " + why
-		}
+	return "unknown key; " + suggest(key, slices.Sorted(maps.Keys(object(node["properties"]))))
+}
+
+// missing says which keys are missing and, of a single one, what is wanted.
+func (s *schema) missing(node map[string]any, keys []string) string {
+	if len(keys) > 1 {
+		return strings.Join(keys, ", ") + " are missing"
+	}
+	text := keys[0] + " is missing"
+	property := object(object(node["properties"])[keys[0]])
+	if ref, ok := property["$ref"].(string); ok {
+		property = s.at(ref)
+	}
+	if want, ok := property["errorMessage"].(string); ok {
+		text += ": " + want
 	}
 	return text
 }
