@@ -13,6 +13,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// maxDepth is how deeply values may be nested. A front-end's settings may be
+// deeper than what the schema knows, but not without end.
+const maxDepth = 32
+
 // A document is a YAML document as plain values, and where each stands.
 type document struct {
 	file  string
@@ -100,6 +104,10 @@ func (d *document) read(n *yaml.Node, path []string) any {
 	d.values[join(path)] = position{n.Line, n.Column}
 	if n.Style&yaml.TaggedStyle != 0 {
 		d.report(at(path...), "a tag (%s) is not wanted here; write the value alone", n.Tag)
+		return nil
+	}
+	if len(path) > maxDepth {
+		d.report(at(path...), "is nested too deeply: more than %d levels", maxDepth)
 		return nil
 	}
 	switch n.Kind {
