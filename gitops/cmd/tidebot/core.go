@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/tidebot-dev/tidebot/gitops"
 )
 
@@ -42,6 +44,9 @@ func newCore(d *gitops.Deployer, direct bool, log *slog.Logger, m *metrics) *cor
 		working:  make(chan struct{}, maxAtWork),
 	}
 	c.deployer.Store(d)
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tidebot_requests_at_work", Help: "Requests accepted and not yet ended.",
+	}, func() float64 { return float64(len(c.accepted)) }))
 	return c
 }
 

@@ -24,11 +24,13 @@ import (
 const (
 	Source      = "tidepool-org/shoreline"
 	PullRequest = 12
-	Branch      = "db-jwt"
-	Head        = "3f9c1e2d4b5a69788796a5b4c3d2e1f001234567"
-	Person      = "some-login"
-	Reader      = "some-reader"
-	Bot         = "tidebot"
+	// OtherPullRequest is another one of the same repository.
+	OtherPullRequest = 13
+	Branch           = "db-jwt"
+	Head             = "3f9c1e2d4b5a69788796a5b4c3d2e1f001234567"
+	Person           = "some-login"
+	Reader           = "some-reader"
+	Bot              = "tidebot"
 )
 
 // The secrets. Each is found nowhere else, so that one that leaks is seen.
@@ -119,6 +121,8 @@ func world() vcstest.World {
 			Branches: map[string]string{Branch: Head, "master": strings.Repeat("0a", 20)},
 			PullRequests: []vcstest.PullRequest{{
 				Number: PullRequest, Author: Person, State: vcs.Open, HeadBranch: Branch, BaseBranch: "master", Commits: []string{Head},
+			}, {
+				Number: OtherPullRequest, Author: Reader, State: vcs.Open, HeadBranch: Branch, BaseBranch: "master", Commits: []string{Head},
 			}},
 		}},
 	}
