@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,10 +54,16 @@ func Main(name string, f Frontend) {
 }
 
 // serve returns the exit code. The core reads stderr.
-func serve(f Frontend, stderr io.Writer) int {
+func serve(f Frontend, stderr *os.File) int {
 	p := &plugged{}
+	run := runner(f)
 	p.session = session.New(context.Background(), session.Options{
-		Run:   runner(f),
+		Run: func(ctx context.Context, core *session.Core, env session.Env) (int, error) {
+			// go-plugin has made both streams of its own, whose last words
+			// get lost at a shutdown. The pipe that the core reads loses none.
+			os.Stdout, os.Stderr = stderr, stderr
+			return run(ctx, core, env)
+		},
 		Dial:  p.dial,
 		Log:   stderr,
 		Drain: session.Drain,

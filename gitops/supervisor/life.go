@@ -118,7 +118,6 @@ func (l *life) start(ctx context.Context, path, dir string, files []*pb.File, ex
 	s := l.s
 	ctx, cancel := context.WithTimeout(ctx, s.timing.start)
 	defer cancel()
-	out := &lineLog{log: s.log}
 	sockets := &plugin.UnixSocketConfig{TempDir: dir}
 	if s.opts.User != nil {
 		sockets.Group = strconv.Itoa(int(s.opts.User.Gid))
@@ -133,9 +132,9 @@ func (l *life) start(ctx context.Context, path, dir string, files []*pb.File, ex
 		StartTimeout:     s.timing.start,
 		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(pb.MaxMessage))},
 		Logger:           pluginLog(s.log),
-		Stderr:           out,
+		Stderr:           &lineLog{log: s.log},
 		SyncStdout:       &lineLog{log: s.log},
-		SyncStderr:       out,
+		SyncStderr:       &lineLog{log: s.log},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, tmp string) (runner.Runner, error) {
 			cmd := exec.Command(path)
 			cmd.Env = append(append([]string{"TMPDIR=" + tmp}, s.opts.Env...), spec.Env...)
@@ -248,14 +247,14 @@ func (l *life) run(stop context.Context) (code int, err error) {
 	hung := make(chan error, 1)
 	go func() { hung <- l.ping(ctx) }()
 
-	asked := stop.Done()
+	asked, stopping := stop.Done(), false
 	var overdue <-chan time.Time
 	for {
 		select {
 		case ev := <-events:
 			switch e := ev.GetEvent().(type) {
 			case *pb.RunEvent_Ready:
-				if asked != nil {
+				if !stopping {
 					s.set(Ready, nil)
 					s.log.Info("front-end is ready", "pid", l.proc.pid())
 				}
@@ -275,7 +274,7 @@ func (l *life) run(stop context.Context) (code int, err error) {
 			l.kill()
 			return 0, err
 		case <-asked:
-			asked = nil
+			asked, stopping = nil, true
 			s.set(Stopping, nil)
 			timer := time.NewTimer(s.timing.drain)
 			defer timer.Stop()
