@@ -126,7 +126,7 @@ func inlineSpans(text string) []span {
 			}
 			i += n - 1
 		case '<':
-			if n := tagLen(text[i:], &not); n > 0 {
+			if n := max(tagLen(text[i:], &not), linkLen(text[i:])); n > 0 {
 				spans = append(spans, span{i, i + n})
 				i += n - 1
 			}
@@ -138,8 +138,21 @@ func inlineSpans(text string) []span {
 // run is how many backticks text begins with.
 func run(text string) int { return len(text) - len(strings.TrimLeft(text, "`")) }
 
-// tagLen is the length of the HTML tag, comment or link in angle brackets
-// that text begins with, 0 if it is none.
+// linkLen is the length of the link that text begins with, such as
+// <https://example.com/`>, 0 if it is none. Backticks in it are no code.
+func linkLen(text string) int {
+	i := 1
+	for i < len(text) && text[i] > ' ' && text[i] != '<' && text[i] != '>' {
+		i++
+	}
+	if i == len(text) || text[i] != '>' || !strings.ContainsAny(text[:i], ":@") || !isAlnum(rune(text[1])) {
+		return 0
+	}
+	return i + 1
+}
+
+// tagLen is the length of the HTML tag or comment that text begins with, 0 if
+// it is none.
 func tagLen(text string, not *missing) int {
 	for _, kind := range []struct{ start, end string }{
 		{"<!--", "-->"}, {"<?", "?>"}, {"<![CDATA[", "]]>"}, {"<!", ">"},
@@ -165,19 +178,8 @@ func tagLen(text string, not *missing) int {
 	if i >= len(text) || !isLetter(text[i]) {
 		return 0
 	}
-	start := i
 	for i < len(text) && (isAlnum(rune(text[i])) || text[i] == '-') {
 		i++
-	}
-	if !closing && i < len(text) && strings.IndexByte(":@.+_", text[i]) >= 0 {
-		// A link such as <https://example.com/`>.
-		for i < len(text) && text[i] > ' ' && text[i] != '<' && text[i] != '>' {
-			i++
-		}
-		if i < len(text) && text[i] == '>' && i > start {
-			return i + 1
-		}
-		return 0
 	}
 	for {
 		space := spaces(text[i:])

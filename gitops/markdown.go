@@ -1,13 +1,14 @@
 package gitops
 
 import (
+	"iter"
+	"slices"
 	"sort"
 	"strings"
 )
 
-// commandLines yields the lines of a comment that stand as a command does: at
-// the beginning of a line of text, after three spaces at most, and not in
-// code, a quote or HTML. It follows the block structure of
+// commandLines returns the lines of a comment that begin with a slash, after
+// three spaces at most, and are text: neither code nor a quote nor HTML. It follows the block structure of
 // https://spec.commonmark.org/0.31.2/, in time linear in the text. Where it
 // is not exact it takes a command for text, not text for a command.
 //
@@ -23,7 +24,7 @@ func commandLines(body string) []string {
 }
 
 // lines yields the lines of s without their ends: LF, CRLF or CR.
-func lines(s string) func(func(string) bool) {
+func lines(s string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for s != "" {
 			i := strings.IndexAny(s, "\r\n")
@@ -53,6 +54,9 @@ const (
 	htmlBlock
 )
 
+// quote stands for a quote among the containers.
+const quote = 0
+
 // maxDepth bounds how deep containers nest; what is deeper is text.
 const maxDepth = 100
 
@@ -60,8 +64,8 @@ const maxDepth = 100
 type scanner struct {
 	found []string
 
-	// containers are the open quotes and list items, outermost first: 0 for
-	// a quote, else the width of the item's indentation.
+	// containers are the open quotes and list items, outermost first: quote,
+	// or the width of the item's indentation.
 	containers []int
 	fresh      bool // the innermost item has nothing in it yet
 
@@ -155,12 +159,9 @@ func (s *scanner) line(line string) {
 	}
 	s.fresh = false
 	at.skip(at.indent())
-	quoted := false
-	for _, c := range s.containers {
-		quoted = quoted || c == 0
-	}
-	if first <= 3 && !quoted && len(at.rest) > 0 && strings.HasSuffix(line, at.rest) &&
-		strings.Trim(line[:len(line)-len(at.rest)], " ") == "" {
+	// Before at.rest there may be no mark of a container, only spaces.
+	before := line[:len(line)-len(at.rest)]
+	if word, _ := firstWord(at.rest); word != "" && first <= 3 && strings.Trim(before, " ") == "" && !slices.Contains(s.containers, quote) {
 		s.candidates = append(s.candidates, s.text.Len())
 	}
 	s.text.WriteString(at.rest)
@@ -172,7 +173,7 @@ func (s *scanner) line(line string) {
 func (s *scanner) match(at *cursor) int {
 	for i, width := range s.containers {
 		switch {
-		case width == 0:
+		case width == quote:
 			if at.indent() > 3 {
 				return i
 			}
@@ -246,7 +247,7 @@ func (s *scanner) open(at *cursor, matched *int) bool {
 		case text[0] == '>':
 			c.take(1)
 			c.skip(1)
-			s.push(0, matched)
+			s.push(quote, matched)
 		case isFence(text):
 			s.begin(fenced, *matched)
 			s.fence = text[:len(text)-len(strings.TrimLeft(text, text[:1]))]
