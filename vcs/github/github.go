@@ -1,8 +1,8 @@
 // Package github is GitHub as a [vcs.Provider]: github.com, or a GitHub
 // Enterprise Server or Cloud at an address of its own.
 //
-// A [Provider] also is a [vcs.Teams], [vcs.Reactions], [vcs.Branches] and
-// [vcs.Commits]. Its token is a personal access token, classic or
+// A [Provider] also is a [vcs.Teams], [vcs.Reactions], [vcs.Visibility],
+// [vcs.Branches] and [vcs.Commits]. Its token is a personal access token, classic or
 // fine-grained, of the bot's own account; it needs to read and write pull
 // requests' comments, to push (GitHub tells permissions to nobody else), and
 // to read the organization's members if rules name teams.
@@ -74,11 +74,12 @@ type Provider struct {
 }
 
 var (
-	_ vcs.Provider  = (*Provider)(nil)
-	_ vcs.Teams     = (*Provider)(nil)
-	_ vcs.Reactions = (*Provider)(nil)
-	_ vcs.Branches  = (*Provider)(nil)
-	_ vcs.Commits   = (*Provider)(nil)
+	_ vcs.Provider   = (*Provider)(nil)
+	_ vcs.Teams      = (*Provider)(nil)
+	_ vcs.Visibility = (*Provider)(nil)
+	_ vcs.Reactions  = (*Provider)(nil)
+	_ vcs.Branches   = (*Provider)(nil)
+	_ vcs.Commits    = (*Provider)(nil)
 )
 
 // New returns a provider. It sends nothing yet.

@@ -185,6 +185,10 @@ func TestPublicIsWhatAnybodyReads(t *testing.T) {
 		if err != nil || got.Public != want || !got.Fork {
 			t.Errorf("%s: got %+v, %v", repo, got, err)
 		}
+		is, err := with(t, "", &answer{status: 200, body: `{"full_name": "acme/shop", ` + repo + `}`}).Public(t.Context(), pr.Repo)
+		if is != want || (err != nil) != !strings.Contains(repo, "private\":") {
+			t.Errorf("%s: public %v, %v", repo, is, err)
+		}
 	}
 }
 

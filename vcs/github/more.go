@@ -59,6 +59,30 @@ func (p *Provider) React(ctx context.Context, ref vcs.CommentRef, reaction strin
 	return nil
 }
 
+// Public tells that anybody can read the repository.
+func (p *Provider) Public(ctx context.Context, repo vcs.Repo) (bool, error) {
+	path, err := p.repoPath(repo)
+	if err != nil {
+		return false, err
+	}
+	var r github.Repository
+	_, err = p.do(ctx, http.MethodGet, path, nil, &r)
+	if err == nil && (r.Private == nil || !strings.EqualFold(r.GetFullName(), repo.Path)) {
+		err = nonsense("not that repository")
+	}
+	if err != nil {
+		return false, fmt.Errorf("read repository %s: %w", repo, err)
+	}
+	return public(&r), nil
+}
+
+// public tells that anybody can read the repository. An internal one is for
+// everybody in the enterprise, not for everybody. What GitHub does not say is
+// not public: an answer without it proves nothing.
+func public(r *github.Repository) bool {
+	return r != nil && r.Private != nil && !r.GetPrivate() && (r.Visibility == nil || r.GetVisibility() == "public")
+}
+
 // Branches returns branches whose names begin with prefix.
 func (p *Provider) Branches(ctx context.Context, repo vcs.Repo, prefix string) ([]vcs.Branch, error) {
 	path, err := p.repoPath(repo)

@@ -92,11 +92,8 @@ func (p *Provider) PullRequest(ctx context.Context, ref vcs.PullRequestRef) (vcs
 		HeadBranch: head.GetRef(),
 		HeadSHA:    head.GetSHA(),
 		BaseBranch: base.GetRef(),
+		Public:     public(base.GetRepo()),
 		URL:        pr.GetHTMLURL(),
-	}
-	if r := base.GetRepo(); r != nil && r.Private != nil && !r.GetPrivate() {
-		// "internal" is for everybody in the enterprise, not for everybody.
-		out.Public = r.Visibility == nil || r.GetVisibility() == "public"
 	}
 	switch {
 	case pr.GetMerged():
