@@ -2,6 +2,7 @@ package gitopstest
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -68,7 +69,9 @@ func ServeHTTP(r *Repository) (*HTTPServer, error) {
 		Path: git,
 		Args: []string{"http-backend"},
 		Dir:  r.Dir,
-		Env:  append(gitEnv(), "GIT_PROJECT_ROOT="+filepath.Dir(r.Dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=test"),
+		// It says there what it tells the client anyway.
+		Stderr: io.Discard,
+		Env:    append(gitEnv(), "GIT_PROJECT_ROOT="+filepath.Dir(r.Dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=test"),
 	}
 	s.server = &http.Server{Handler: s.handler(backend), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
@@ -131,6 +134,7 @@ func (s *HTTPServer) handler(backend http.Handler) http.Handler {
 		select {
 		case <-time.After(fault.Delay):
 		case <-r.Context().Done():
+			return
 		}
 		switch {
 		case fault.Cut:

@@ -43,8 +43,11 @@ func NewRepository(dir string, files map[string]string) (*Repository, error) {
 	}
 	r := &Repository{Dir: dir}
 	r.clock.Store(1_700_000_000)
-	if _, err := runGit("", nil, "init", "-q", "--bare", "-b", Branch, dir); err != nil {
+	if _, err := runGit("", nil, "init", "-q", "--bare", "--template=", "-b", Branch, dir); err != nil {
 		return nil, err
+	}
+	if err := os.Mkdir(filepath.Join(dir, "hooks"), 0o755); err != nil {
+		return nil, fmt.Errorf("make repository: %w", err)
 	}
 	if _, err := r.Git("config", "http.receivepack", "true"); err != nil {
 		return nil, err
@@ -63,7 +66,9 @@ func (r *Repository) Commit(message string, files map[string]string) (string, er
 	fmt.Fprintf(&s, "commit refs/heads/%s\n", Branch)
 	fmt.Fprintf(&s, "committer Somebody Else <else@example.com> %d +0000\n", r.clock.Add(60))
 	fmt.Fprintf(&s, "data %d\n%s\n", len(message), message)
-	if _, err := r.Tip(); err == nil {
+	if tip, err := r.Git("for-each-ref", "refs/heads/"+Branch); err != nil {
+		return "", err
+	} else if tip != "" {
 		fmt.Fprintf(&s, "from refs/heads/%s^0\n", Branch)
 	}
 	for _, path := range slices.Sorted(maps.Keys(files)) {
@@ -143,6 +148,8 @@ func gitEnv() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.DevNull, "LC_ALL=C",
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=" + os.DevNull,
+		"GIT_AUTHOR_NAME=Somebody Else", "GIT_AUTHOR_EMAIL=else@example.com",
+		"GIT_COMMITTER_NAME=Somebody Else", "GIT_COMMITTER_EMAIL=else@example.com",
 	}
 }
 

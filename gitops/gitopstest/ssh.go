@@ -29,7 +29,15 @@ type SSHServer struct {
 	// KnownHosts is the path of a file with the key of the server.
 	KnownHosts string
 
-	close func() error
+	close      func() error
+	disconnect func()
+}
+
+// Disconnect cuts all connections, if the server is one of [ServeSSH].
+func (s *SSHServer) Disconnect() {
+	if s.disconnect != nil {
+		s.disconnect()
+	}
 }
 
 // Close stops the server and cuts its connections.
@@ -98,14 +106,13 @@ func ServeSSH(dir string, r *Repository) (*SSHServer, error) {
 	config.AddHostKey(host)
 	g := &sshGate{config: config, repository: r, conns: make(map[net.Conn]bool)}
 	g.wait.Go(func() { g.accept(listener) })
+	s.disconnect = g.cut
 	s.close = func() error {
 		err := listener.Close()
 		g.mu.Lock()
 		g.closed = true
-		for c := range g.conns {
-			_ = c.Close()
-		}
 		g.mu.Unlock()
+		g.cut()
 		g.wait.Wait()
 		return err
 	}
@@ -141,6 +148,14 @@ func (g *sshGate) accept(l net.Listener) {
 			delete(g.conns, conn)
 			g.mu.Unlock()
 		})
+	}
+}
+
+func (g *sshGate) cut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for c := range g.conns {
+		_ = c.Close()
 	}
 }
 

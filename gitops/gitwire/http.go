@@ -182,7 +182,9 @@ func (w *httpWire) check(res *http.Response, want string) error {
 		// Whoever says so did not hear from the server behind it.
 		e.sent, meaning = true, "server did not answer its gateway properly"
 	case code >= 200 && code < 300:
-		e.sent, meaning = true, "answer is not one of Git's"
+		e.sent, e.refused, meaning = true, true, "answer is not one of Git's"
+	case code >= 300 && code < 400:
+		e.refused, meaning = true, "server redirects; not followed"
 	default:
 		e.refused = true
 	}

@@ -59,8 +59,6 @@ func readAdvertisement(r io.Reader, branch string) (*advertisement, error) {
 			continue
 		case line == "":
 			return a, nil
-		case strings.HasPrefix(line, "ERR "):
-			return nil, fmt.Errorf("server says: %s", inert(line[4:]))
 		}
 		if first {
 			first = false
@@ -88,7 +86,7 @@ func readAdvertisement(r io.Reader, branch string) (*advertisement, error) {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("read list of refs: %w", err)
+		return nil, fmt.Errorf("read list of refs: %w", spoken(err))
 	}
 	return nil, fmt.Errorf("read list of refs: %w", io.ErrUnexpectedEOF)
 }
@@ -148,7 +146,7 @@ func readFetched(r io.Reader, into *store) error {
 	for acknowledged := false; !acknowledged; {
 		if !lines.Scan() {
 			if err := lines.Err(); err != nil {
-				return fmt.Errorf("read answer: %w", err)
+				return fmt.Errorf("read answer: %w", spoken(err))
 			}
 			return fmt.Errorf("read answer: %w", io.ErrUnexpectedEOF)
 		}
@@ -161,8 +159,6 @@ func readFetched(r io.Reader, into *store) error {
 			uncut = append(uncut, plumbing.NewHash(id))
 		case "ACK", "NAK":
 			acknowledged = true
-		case "ERR":
-			return fmt.Errorf("server says: %s", inert(id))
 		case "":
 		default:
 			return fmt.Errorf("read answer: unexpected line %s", inert(line))
@@ -171,7 +167,7 @@ func readFetched(r io.Reader, into *store) error {
 	demuxer := sideband.NewDemuxer(sideband.Sideband64k, limited)
 	objects, err := readPack(bufio.NewReader(demuxer), into)
 	if err != nil {
-		return err
+		return spoken(err)
 	}
 	return into.add(objects, cut, uncut)
 }
@@ -215,6 +211,7 @@ func readReport(r io.Reader, branch string) (*report, error) {
 	d.Progress = words
 	var status packp.ReportStatus
 	if err := status.Decode(d); err != nil {
+		err = spoken(err)
 		// What a dying hook said is told all the same.
 		if w := inert(words.String()); w != "" {
 			return nil, fmt.Errorf("read report: %w (server says: %s)", err, w)
@@ -280,6 +277,18 @@ func inert(s string) string {
 		s = strings.ToValidUTF8(s[:maxWords], "") + "..."
 	}
 	return s
+}
+
+// spoken takes the server's own words in an error for what they are. Other
+// errors of go-git repeat bytes of the server too.
+func spoken(err error) error {
+	if line := new(pktline.ErrorLine); errors.As(err, &line) {
+		return fmt.Errorf("server says: %s", inert(line.Text))
+	}
+	if text := err.Error(); inert(text) != text {
+		return errors.New(inert(text))
+	}
+	return err
 }
 
 // capped keeps the first bytes written to it. Safe for concurrent use: the
