@@ -506,6 +506,19 @@ func TestASlowBodyIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestABodyAnnouncedTooLongIsRefusedBeforeItComes(t *testing.T) {
+	server := start(t, unasked(t), nil)
+	c := dial(t, server, slowHead+"Content-Length: 100001\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatalf("read answer: %v", err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 413 {
+		t.Errorf("answer = %s, want 413", resp.Status)
+	}
+}
+
 func TestASlowHeaderIsGivenUp(t *testing.T) {
 	server := start(t, unasked(t), func(l *limits) { l.header = 300 * time.Millisecond })
 	c := dial(t, server, slowHead)
