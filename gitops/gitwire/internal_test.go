@@ -201,7 +201,7 @@ func FuzzReadAdvertisement(f *testing.F) {
 			}
 			return
 		}
-		if !a.tip.IsZero() && (a.empty || !bytes.Contains(data, []byte(a.tip.String()+" refs/heads/main"))) {
+		if !a.tip.IsZero() && (a.empty || !bytes.Contains(bytes.ToLower(data), []byte(a.tip.String()+" refs/heads/main"))) {
 			t.Errorf("tip %s is not in the list", a.tip)
 		}
 	})

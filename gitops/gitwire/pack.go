@@ -35,6 +35,7 @@ func writePack(w io.Writer, objects map[hash]rawObject) error {
 		return err
 	}
 	ids := slices.SortedFunc(maps.Keys(objects), func(a, b hash) int { return bytes.Compare(a[:], b[:]) })
+	z := zlib.NewWriter(out)
 	for _, id := range ids {
 		o := objects[id]
 		size := len(o.data)
@@ -46,7 +47,7 @@ func writePack(w io.Writer, objects map[hash]rawObject) error {
 		if _, err := out.Write(head); err != nil {
 			return err
 		}
-		z := zlib.NewWriter(out)
+		z.Reset(out)
 		if _, err := z.Write(o.data); err != nil {
 			return err
 		}
