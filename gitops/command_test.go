@@ -118,6 +118,10 @@ func TestParseComment(t *testing.T) {
 			"<![CDATA[\n\n/deploy qa1\n]]>":               nil,
 			"<x-tag>\n/deploy qa1":                        nil,
 			"text <a title=\"\n/deploy qa1\n\"> more":     nil,
+			"<https://example.com>\n/deploy qa1":          one,
+			"</pre>\n/deploy qa1":                         nil,
+			"> <x-tag>\t\n/deploy qa1":                    one,
+			"<https://a.b/`>\n/deploy qa1\n`":             one,
 			"text <a title=\"\n/deploy qa1\nmore":         one,
 		},
 		"inline code is text": {
