@@ -218,6 +218,18 @@ func (f *Forge) SetAccess(path, login string, p vcs.Permission) error {
 	return nil
 }
 
+// SetPublic shows a private repository to everybody.
+func (f *Forge) SetPublic(path string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.repos[fold(path)]
+	if r == nil {
+		return fmt.Errorf("make %s public: no such repository", path)
+	}
+	r.Private = false
+	return nil
+}
+
 func (f *Forge) change(path string, number int64, fn func(*PullRequest)) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

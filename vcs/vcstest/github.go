@@ -51,6 +51,8 @@ type route struct {
 var routes = []route{
 	// https://docs.github.com/en/rest/users/users#get-the-authenticated-user
 	{"GET /user", "", (*Forge).getUser},
+	// https://docs.github.com/en/rest/repos/repos#get-a-repository
+	{"GET /repos/{owner}/{repo}", "", (*Forge).getRepo},
 	// https://docs.github.com/en/rest/issues/comments#list-issue-comments-for-a-repository
 	{"GET /repos/{owner}/{repo}/issues/comments", "sort direction since per_page page", (*Forge).listRepoComments},
 	// https://docs.github.com/en/rest/issues/comments#get-an-issue-comment
@@ -404,6 +406,14 @@ func (f *Forge) react(c *call) reply {
 		found.reactions = append(found.reactions, line)
 	}
 	return reply{status: status, body: map[string]any{"id": found.id, "content": content, "user": f.userJSON(c.owner, false)}}
+}
+
+func (f *Forge) getRepo(c *call) reply {
+	r := f.repo(c)
+	if r == nil {
+		return notFound
+	}
+	return reply{status: http.StatusOK, body: f.repoJSON(r)}
 }
 
 func (f *Forge) getPull(c *call) reply {

@@ -51,6 +51,7 @@ func TestProvider(t *testing.T, start func(World) (*Forge, error), open Open) {
 		{"Reactions", testReactions},
 		{"Branches", testBranches},
 		{"Commits", testCommits},
+		{"Visibility", testVisibility},
 		{"Names", testNames},
 		{"Faults", testFaults},
 		{"LostAnswers", testLostAnswers},
@@ -617,6 +618,21 @@ func testReactions(t *testing.T, s suite) {
 		t.Errorf("got %q", got)
 	}
 	wants(t, r.React(t.Context(), ref(shop, 12, 1<<40), vcs.Eyes), vcs.ErrNotFound)
+}
+
+func testVisibility(t *testing.T, s suite) {
+	p := s.begin(t)
+	v, ok := p.Provider.(vcs.Visibility)
+	if !ok {
+		return // the provider does not tell
+	}
+	for path, want := range map[string]bool{shop: true, secret: false} {
+		if got, err := v.Public(t.Context(), repository(path)); err != nil || got != want {
+			t.Errorf("%s: public %v, error %v; want %v", path, got, err, want)
+		}
+	}
+	_, err := v.Public(t.Context(), repository(hidden))
+	wants(t, err, vcs.ErrNotFound)
 }
 
 func testBranches(t *testing.T, s suite) {

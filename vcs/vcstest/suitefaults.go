@@ -74,6 +74,12 @@ func calls(p place) map[string]func(context.Context, vcs.Provider) error {
 			return err
 		}
 	}
+	if _, ok := p.Provider.(vcs.Visibility); ok {
+		out["Public"] = func(ctx context.Context, v vcs.Provider) error {
+			_, err := v.(vcs.Visibility).Public(ctx, repository(shop))
+			return err
+		}
+	}
 	if _, ok := p.Provider.(vcs.Commits); ok {
 		out["Commits"] = func(ctx context.Context, v vcs.Provider) error {
 			_, err := v.(vcs.Commits).Commits(ctx, pull(shop, 12))
