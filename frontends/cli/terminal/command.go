@@ -147,6 +147,12 @@ func newVerb(c *call, verb gitops.Verb, cmd *cobra.Command) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		c.json = f.output == "json"
 		c.direct, err = f.direct(verb, set, args)
+		if err == nil {
+			err = gitops.CheckCommand(c.direct.Command)
+		}
+		if wrong := new(gitops.CommandError); errors.As(err, &wrong) {
+			err = errors.New(wrong.Reason)
+		}
 		if err != nil {
 			return &usageError{reason: err.Error(), usage: cmd.UseLine()}
 		}

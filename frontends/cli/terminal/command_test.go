@@ -23,8 +23,8 @@ func TestArgumentsBecomeADirectCommand(t *testing.T) {
 			Branch: "db-jwt", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"shoreline"}}}},
 		{args: "deploy qa1 a --service b --branch x -s c", want: gitops.Direct{
 			Branch: "x", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"a", "b", "c"}}}},
-		{args: "deploy --branch=feature/x,y qa1 --service a,b", want: gitops.Direct{
-			Branch: "feature/x,y", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"a,b"}}}},
+		{args: "deploy --branch=feature/x,y qa1 --service a.b", want: gitops.Direct{
+			Branch: "feature/x,y", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"a.b"}}}},
 		{args: "deploy qa1 --pr tidepool-org/shoreline#12", want: gitops.Direct{
 			PullRequest: pr(""), Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1"}}},
 		{args: "deploy qa1 --pr tidepool-org/shoreline#12 --provider github.com", want: gitops.Direct{
@@ -33,8 +33,8 @@ func TestArgumentsBecomeADirectCommand(t *testing.T) {
 			PullRequest: pr(""), Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", SHA: "3f9c1e2", DryRun: true}}},
 		{args: "deploy @3f9c1e2 QA1 shoreline -b x -o json", json: true, want: gitops.Direct{
 			Branch: "x", Command: gitops.Command{Verb: gitops.Deploy, Environment: "QA1", Services: []string{"shoreline"}, SHA: "3f9c1e2"}}},
-		{args: "deploy -b x -- qa1 -odd", want: gitops.Direct{
-			Branch: "x", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"-odd"}}}},
+		{args: "deploy -b x -- qa1 odd", want: gitops.Direct{
+			Branch: "x", Command: gitops.Command{Verb: gitops.Deploy, Environment: "qa1", Services: []string{"odd"}}}},
 		{args: "default qa1 shoreline", want: gitops.Direct{
 			Command: gitops.Command{Verb: gitops.Default, Environment: "qa1", Services: []string{"shoreline"}}}},
 		{args: "default qa1 --pr tidepool-org/shoreline#12 --dry-run", want: gitops.Direct{
@@ -103,6 +103,8 @@ func TestWrongArgumentsAreRefusedWithAHint(t *testing.T) {
 		{"status --dry-run", "unknown flag: --dry-run"},
 		{"status --service x", "needs an environment"},
 		{"diff qa1", "Give --branch or --pr"},
+		{"deploy -b x -- qa1 -odd", `"-odd" is no name of a service`},
+		{"deploy qa1 -b x -s a,b", `"a,b" is no name of a service`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.args, func(t *testing.T) {

@@ -116,6 +116,9 @@ var (
 func RequestFromProto(p *Request) (gitops.Request, error) {
 	switch r := p.GetRequest().(type) {
 	case *Request_Comment:
+		if r.Comment.GetPullRequest().GetProvider() == "" {
+			return gitops.Request{}, errors.New("comment without provider")
+		}
 		pr, err := pullRequestFromProto(r.Comment.GetPullRequest())
 		if err != nil {
 			return gitops.Request{}, err
@@ -184,9 +187,11 @@ func pullRequestToProto(r vcs.PullRequestRef) *PullRequestRef {
 	return &PullRequestRef{Provider: r.Repo.Provider, Path: r.Repo.Path, Number: r.Number}
 }
 
+// pullRequestFromProto takes a pull request without a provider too: a direct
+// command names the provider beside it, if there are several.
 func pullRequestFromProto(p *PullRequestRef) (vcs.PullRequestRef, error) {
-	if p.GetProvider() == "" || p.GetPath() == "" || p.GetNumber() <= 0 {
-		return vcs.PullRequestRef{}, errors.New("pull request without provider, path or number")
+	if p.GetPath() == "" || p.GetNumber() <= 0 {
+		return vcs.PullRequestRef{}, errors.New("pull request without path or number")
 	}
 	if err := checkNames(p.GetProvider(), p.GetPath()); err != nil {
 		return vcs.PullRequestRef{}, err
@@ -243,7 +248,7 @@ func ProgressFromProto(p *Progress) (gitops.Progress, error) {
 
 // ResultToProto converts a result of the core.
 func ResultToProto(r gitops.Result) (*Result, error) {
-	p := &Result{Id: r.ID, Markdown: text(r.Markdown), AnswerUrl: text(r.AnswerURL)}
+	p := &Result{Id: r.ID, Actor: text(r.Actor), Markdown: text(r.Markdown), AnswerUrl: text(r.AnswerURL)}
 	for _, c := range r.Commands {
 		pc, err := commandResultToProto(c)
 		if err != nil {
@@ -313,7 +318,7 @@ func texts(s []string) []string {
 
 // ResultFromProto converts a result that the core has sent.
 func ResultFromProto(p *Result) (gitops.Result, error) {
-	r := gitops.Result{ID: p.GetId(), Markdown: p.GetMarkdown(), AnswerURL: p.GetAnswerUrl()}
+	r := gitops.Result{ID: p.GetId(), Actor: p.GetActor(), Markdown: p.GetMarkdown(), AnswerURL: p.GetAnswerUrl()}
 	for _, pc := range p.GetCommands() {
 		c, err := commandResultFromProto(pc)
 		if err != nil {

@@ -1374,11 +1374,13 @@ func (x *Progress) GetMessage() string {
 }
 
 type Result struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Commands      []*CommandResult       `protobuf:"bytes,2,rep,name=commands,proto3" json:"commands,omitempty"`
-	Markdown      string                 `protobuf:"bytes,3,opt,name=markdown,proto3" json:"markdown,omitempty"`
-	AnswerUrl     string                 `protobuf:"bytes,4,opt,name=answer_url,json=answerUrl,proto3" json:"answer_url,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Id        string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Commands  []*CommandResult       `protobuf:"bytes,2,rep,name=commands,proto3" json:"commands,omitempty"`
+	Markdown  string                 `protobuf:"bytes,3,opt,name=markdown,proto3" json:"markdown,omitempty"`
+	AnswerUrl string                 `protobuf:"bytes,4,opt,name=answer_url,json=answerUrl,proto3" json:"answer_url,omitempty"`
+	// actor is the login of the person who asked.
+	Actor         string `protobuf:"bytes,5,opt,name=actor,proto3" json:"actor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1437,6 +1439,13 @@ func (x *Result) GetMarkdown() string {
 func (x *Result) GetAnswerUrl() string {
 	if x != nil {
 		return x.AnswerUrl
+	}
+	return ""
+}
+
+func (x *Result) GetActor() string {
+	if x != nil {
+		return x.Actor
 	}
 	return ""
 }
@@ -2053,13 +2062,14 @@ const file_frontend_proto_rawDesc = "" +
 	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"V\n" +
 	"\bProgress\x120\n" +
 	"\x05phase\x18\x01 \x01(\x0e2\x1a.tidebot.frontend.v1.PhaseR\x05phase\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x93\x01\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xa9\x01\n" +
 	"\x06Result\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12>\n" +
 	"\bcommands\x18\x02 \x03(\v2\".tidebot.frontend.v1.CommandResultR\bcommands\x12\x1a\n" +
 	"\bmarkdown\x18\x03 \x01(\tR\bmarkdown\x12\x1d\n" +
 	"\n" +
-	"answer_url\x18\x04 \x01(\tR\tanswerUrl\"\x86\x03\n" +
+	"answer_url\x18\x04 \x01(\tR\tanswerUrl\x12\x14\n" +
+	"\x05actor\x18\x05 \x01(\tR\x05actor\"\x86\x03\n" +
 	"\rCommandResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x126\n" +
 	"\acommand\x18\x02 \x01(\v2\x1c.tidebot.frontend.v1.CommandR\acommand\x126\n" +
