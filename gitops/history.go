@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/tidebot-dev/tidebot/manifest"
@@ -127,62 +128,68 @@ func (d *Deployer) value(ctx context.Context, tree Tree, t Target) ([]byte, mani
 		return nil, manifest.Value{}, fmt.Errorf("read %s at %s: %w", t.File, tree.Info().Revision, err)
 	}
 	values, err := d.Editor.Get(src, t.Location())
-	if err != nil {
+	if _, refused := errors.AsType[*manifest.Error](err); refused {
 		return nil, manifest.Value{}, nil
+	}
+	if err != nil {
+		return nil, manifest.Value{}, fmt.Errorf("read %s at %s: %w", t.File, tree.Info().Revision, err)
 	}
 	return src, values[0], nil
 }
 
-// replaced says whose deployment a pushed commit took the place of. It is told
-// beside the result, so that not finding out is no failure.
-func (d *Deployer) replaced(ctx context.Context, p *plan, parent string, changes []FieldChange) []string {
+// replaced says whose deployments in the tree would be replaced. It is told
+// beside the result, so that not finding out is no failure. The transport
+// knows the recent history, so that this costs no request where it matters.
+func (d *Deployer) replaced(ctx context.Context, tree Tree, p *plan, changes []FieldChange) []string {
 	standing := make(map[string]string) // the old value by service
 	for _, c := range changes {
 		if c.Old != c.Target.Default {
 			standing[c.Target.Service] = c.Old
 		}
 	}
-	if len(standing) == 0 {
-		if p.follows == "the default" {
-			return nil
-		}
+	if len(standing) == 0 && p.follows != "the default" {
 		return []string{"Replaces the default."}
 	}
 	var details []string
-	err := d.Transports[p.env.Repository].View(ctx, p.env.Branch, func(tree Tree) error {
-		details = nil
-		below, seen := false, 0
-		for t, err := range tree.Log(ctx) {
-			if err != nil {
-				return err
-			}
-			below = below || t.Info().Revision == parent
-			if seen++; seen > maxHistory || len(standing) == 0 {
-				break
-			}
-			dep, ok := parseDeployment(t.Info(), d.Config.Committer)
-			if !ok || !below {
+	err := d.eachDeployment(ctx, tree, func(t Tree, dep deployment) bool {
+		for service, old := range standing {
+			if !dep.touches(p.env.Name, service) {
 				continue
 			}
-			for service, old := range standing {
-				if !dep.touches(p.env.Name, service) {
-					continue
-				}
-				delete(standing, service)
-				if dep.wrote(service, old) {
-					details = append(details, fmt.Sprintf("Replaces %s of %s%s, there since %s.",
-						code(old), code(dep.by), from(dep.pullRequest), t.Info().Committed.UTC().Format("2006-01-02 15:04 UTC")))
-				} else {
-					details = append(details, fmt.Sprintf("Replaces %s, which was set by hand.", code(old)))
-				}
+			delete(standing, service)
+			line := fmt.Sprintf("Replaces %s, which was set by hand.", code(old))
+			if dep.wrote(service, old) {
+				line = fmt.Sprintf("Replaces %s of %s%s, there since %s.",
+					code(old), code(dep.by), from(dep.pullRequest), t.Info().Committed.UTC().Format("2006-01-02 15:04 UTC"))
+			}
+			if !slices.Contains(details, line) {
+				details = append(details, line)
 			}
 		}
-		return nil
+		return len(standing) > 0
 	})
 	if err != nil {
 		d.Log.WarnContext(ctx, "replaced deployment not found", "env", p.env.Name, "error", err)
 	}
 	return details
+}
+
+// eachDeployment calls fn for the deployments in the tree's history, newest
+// first, as long as it returns true and maxHistory commits are not passed.
+func (d *Deployer) eachDeployment(ctx context.Context, tree Tree, fn func(Tree, deployment) bool) error {
+	seen := 0
+	for t, err := range tree.Log(ctx) {
+		if err != nil {
+			return fmt.Errorf("read the history: %w", err)
+		}
+		if seen++; seen > maxHistory {
+			return nil
+		}
+		if dep, ok := parseDeployment(t.Info(), d.Config.Committer); ok && !fn(t, dep) {
+			return nil
+		}
+	}
+	return nil
 }
 
 func from(pullRequest string) string {

@@ -262,26 +262,28 @@ func branches(ctx context.Context, in *inquiry, source vcs.Repo) (names []string
 		stem = stem[:i]
 	}
 	found, err := lister.Branches(ctx, source, stem)
-	if in.pr != nil && err != nil {
-		return nil, head, nil
+	if in.pr != nil {
+		return branchNames(found), head, nil
 	}
-	known := slices.ContainsFunc(found, func(b vcs.Branch) bool { return b.Name == in.branch })
-	if in.pr == nil && err == nil && !known {
+	own := func(b vcs.Branch) bool { return b.Name == in.branch }
+	if err == nil && !slices.ContainsFunc(found, own) {
 		found, err = lister.Branches(ctx, source, in.branch)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("look for branch %s of %s: %w", in.branch, source, err)
 	}
-	for _, b := range found {
-		names = append(names, b.Name)
-		if b.Name == in.branch && in.pr == nil {
-			head = b.SHA
-		}
-	}
-	if in.pr == nil && head == "" {
+	i := slices.IndexFunc(found, own)
+	if i < 0 || found[i].SHA == "" {
 		return nil, "", &refusal{fmt.Sprintf("Nothing done: %s has no branch %s.", code(source.Path), code(in.branch)), nil}
 	}
-	return names, head, nil
+	return branchNames(found), found[i].SHA, nil
+}
+
+func branchNames(branches []vcs.Branch) (names []string) {
+	for _, b := range branches {
+		names = append(names, b.Name)
+	}
+	return names
 }
 
 // obstacle is why the actor may not carry out the plan now.

@@ -21,7 +21,6 @@ type provider struct {
 	branches    []vcs.Branch
 	commits     []string
 	answers     []vcs.Answer
-	puts        int
 	fail        map[string]error // by method
 	questions   map[string]int
 }
