@@ -34,6 +34,7 @@ var errUnchanged = errors.New("unchanged")
 func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) CommandResult {
 	c := CommandResult{Outcome: Changed, AllowedBy: p.decision.by.String(), Details: p.notes}
 	var changes []FieldChange
+	var replaces []string
 	transport := d.Transports[p.env.Repository]
 	receipt, err := transport.Update(ctx, p.env.Branch, func(tree Tree) (Commit, error) {
 		if err := d.recall(ctx, tree, in.at, id, p); err != nil {
@@ -47,6 +48,7 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 		if len(files) == 0 {
 			return Commit{}, errUnchanged
 		}
+		replaces = d.replaced(ctx, tree, p, changed(changes))
 		return d.commit(in, id, p, files, changes), nil
 	})
 
@@ -54,7 +56,7 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 	switch {
 	case err == nil:
 		c.Changes, c.Revision = changed(changes), receipt.Revision
-		c.Details = append(d.replaced(ctx, p, receipt.Parent, c.Changes), c.Details...)
+		c.Details = append(replaces, c.Details...)
 	case errors.As(err, &before):
 		// The command was carried out before its answer was lost; the answer
 		// is what it would have been then.

@@ -37,6 +37,7 @@ type Deployer struct {
 
 	mu      sync.Mutex
 	flights map[string]*flight
+	selves  map[string]vcs.User // the bot's accounts, by provider
 }
 
 // A flight is a request that is being carried out; whoever brings the same
@@ -74,7 +75,7 @@ func NewDeployer(o Options) (*Deployer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Deployer{Options: o, flights: make(map[string]*flight)}, nil
+	return &Deployer{Options: o, flights: make(map[string]*flight), selves: make(map[string]vcs.User)}, nil
 }
 
 // Execute carries out a request: the whole way from what a person typed to the

@@ -64,7 +64,7 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 			pr, err = retry(ctx, func() (vcs.PullRequest, error) { return p.PullRequest(ctx, ref.PullRequest) })
 			return
 		},
-		func() (err error) { self, err = retry(ctx, func() (vcs.User, error) { return p.Self(ctx) }); return },
+		func() (err error) { self, err = d.self(ctx, ref.PullRequest.Repo.Provider); return },
 	)
 	switch {
 	case errors.Is(err, vcs.ErrNotFound):
@@ -145,7 +145,7 @@ func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) 
 	if p == nil {
 		return nil, fmt.Errorf("provider %q is not configured", oneLine(name, maxName))
 	}
-	self, err := retry(ctx, func() (vcs.User, error) { return p.Self(ctx) })
+	self, err := d.self(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("ask who the token belongs to: %w", err)
 	}
@@ -170,6 +170,24 @@ func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) 
 		in.pr, in.branch, in.head = &pr, pr.HeadBranch, pr.HeadSHA
 	}
 	return in, nil
+}
+
+// self is the bot's account, asked once: a deployer has its tokens for life.
+func (d *Deployer) self(ctx context.Context, provider string) (vcs.User, error) {
+	d.mu.Lock()
+	self, ok := d.selves[provider]
+	d.mu.Unlock()
+	if ok {
+		return self, nil
+	}
+	self, err := retry(ctx, func() (vcs.User, error) { return d.Providers[provider].Self(ctx) })
+	if err != nil {
+		return vcs.User{}, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.selves[provider] = self
+	return self, nil
 }
 
 // together runs the functions side by side and returns the first error in

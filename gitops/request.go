@@ -141,10 +141,12 @@ type CommandResult struct {
 	ID      string
 	Command Command
 	Outcome Outcome
-	// Summary is one sentence for people, without markup.
+	// Summary is one sentence for people. Names, values and commands in it
+	// stand between backticks; there is no other markup, and nothing from
+	// outside can add any.
 	Summary string
-	// Details are further sentences for people, without markup: what was
-	// replaced, what happens next, what to do instead.
+	// Details are further sentences of that kind: what was replaced, what
+	// happens next, what to do instead.
 	Details []string
 	// AllowedBy is the rule that allowed it, for people.
 	AllowedBy string

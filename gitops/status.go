@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 )
 
 // status tells what runs where.
@@ -92,19 +91,10 @@ func (d *Deployer) fieldStatus(ctx context.Context, env Environment, targets []T
 			f.Default = f.Value == t.Default
 			open[t.Service] = append(open[t.Service], f)
 		}
-		seen := 0
-		for t, err := range tree.Log(ctx) {
-			if err != nil {
-				return err
-			}
-			if seen++; seen > maxHistory || len(open) == 0 {
-				break
-			}
-			info := t.Info()
-			dep, ok := parseDeployment(info, d.Config.Committer)
-			if !ok || !strings.EqualFold(dep.environment, env.Name) {
-				continue
-			}
+		if len(open) == 0 {
+			return nil
+		}
+		return d.eachDeployment(ctx, tree, func(t Tree, dep deployment) bool {
 			for service, fields := range open {
 				if !dep.touches(env.Name, service) {
 					continue
@@ -112,12 +102,12 @@ func (d *Deployer) fieldStatus(ctx context.Context, env Environment, targets []T
 				delete(open, service)
 				for _, f := range fields {
 					if f.ByHand = !dep.wrote(service, f.Value); !f.ByHand {
-						f.By, f.PullRequest, f.Since, f.Revision = dep.by, dep.pullRequest, info.Committed, info.Revision
+						f.By, f.PullRequest, f.Since, f.Revision = dep.by, dep.pullRequest, t.Info().Committed, t.Info().Revision
 					}
 				}
 			}
-		}
-		return nil
+			return len(open) > 0
+		})
 	})
 	return found, err
 }
