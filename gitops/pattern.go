@@ -45,7 +45,7 @@ func ParseTagRule(s string) (TagRule, error) {
 // Tag returns the tag that images of the branch have. It is an error if the
 // branch is no name that Git allows, or no valid image tag comes of it.
 func (r TagRule) Tag(branch string) (string, error) {
-	if err := checkBranch(branch); err != nil {
+	if err := CheckBranch(branch); err != nil {
 		return "", err
 	}
 	var tag string
@@ -109,9 +109,11 @@ func validTag(tag string) bool {
 	return tag != "" && len(tag) <= 128
 }
 
-// checkBranch checks a name as git check-ref-format --branch does, see
-// https://git-scm.com/docs/git-check-ref-format, and bounds its length.
-func checkBranch(name string) error {
+// CheckBranch checks the name of a branch as git check-ref-format --branch
+// does, see https://git-scm.com/docs/git-check-ref-format, and that it is UTF-8
+// without invisible characters and at most 255 bytes long. The name has no
+// refs/heads/ in front. The error says on one line what is wrong.
+func CheckBranch(name string) error {
 	fault := ""
 	switch {
 	case name == "":

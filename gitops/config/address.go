@@ -107,30 +107,3 @@ func isDotGit(name string) bool {
 	name = strings.TrimRight(name, ". ")
 	return name == ".git" || name == "git~1"
 }
-
-// badBranch says what is wrong with a branch name; nothing if all is well.
-// The rules are those of git-check-ref-format(1).
-func badBranch(name string) string {
-	if short, ok := strings.CutPrefix(name, "refs/heads/"); ok {
-		return "write " + short + ", without refs/heads/"
-	}
-	switch {
-	case strings.HasPrefix(name, "-"):
-		return "a branch cannot begin with '-'"
-	case name == "@" || name == "HEAD":
-		return "is no name for a branch"
-	case strings.ContainsAny(name, " ~^:?*[\\") || strings.Contains(name, "..") || strings.Contains(name, "@{"):
-		return `a branch cannot hold spaces, '~', '^', ':', '?', '*', '[', '\', '..' and '@{'`
-	case len(name) > 244:
-		return "is too long for a file name of Git's"
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		switch {
-		case part == "":
-			return "has an empty part: '/' at the beginning or the end, or '//'"
-		case strings.HasPrefix(part, ".") || strings.HasSuffix(part, ".") || strings.HasSuffix(part, ".lock"):
-			return "no part of a branch begins with '.' or ends with '.' or '.lock'"
-		}
-	}
-	return ""
-}

@@ -42,8 +42,10 @@ func (f *File) environment(name string, report reporter) gitops.Environment {
 	if provider, path := f.provider(e.Repository); provider != "" {
 		env.WebURL = f.Providers[provider].URL + "/" + path
 	}
-	if bad := badBranch(e.Branch); bad != "" {
-		report(where.under("branch"), "%s", bad)
+	if short, ok := strings.CutPrefix(e.Branch, "refs/heads/"); ok {
+		report(where.under("branch"), "write %s, without refs/heads/", short)
+	} else if err := gitops.CheckBranch(e.Branch); err != nil {
+		report(where.under("branch"), "%v", err)
 	}
 	providers := slices.Sorted(maps.Keys(f.Providers))
 	for i, text := range e.Allow {
