@@ -2,7 +2,6 @@ package gitwire
 
 import (
 	"bytes"
-	"container/heap"
 	"fmt"
 	"maps"
 	"slices"
@@ -170,15 +169,15 @@ func (s *store) compact(tip hash, keep int) (*store, error) {
 		}
 	}
 	q := &byDate{c}
-	for q.Len() > 0 && len(n.commits) < keep {
-		c := heap.Pop(q).(*commitNode)
+	for len(*q) > 0 && len(n.commits) < keep {
+		c := q.pop()
 		if n.commits[c.id] != nil {
 			continue
 		}
 		n.commits[c.id] = c
 		for _, p := range c.parents {
 			if pc, ok := s.commits[p]; ok {
-				heap.Push(q, pc)
+				q.push(pc)
 			}
 		}
 	}
@@ -191,17 +190,19 @@ func (s *store) bytes() int {
 	return s.size
 }
 
-// byDate is a heap of commits, newest committer date first.
+// byDate is a queue of commits, newest committer date first. It is kept in
+// order, because the few branches that are open at a time want no heap.
 type byDate []*commitNode
 
-func (q byDate) Len() int           { return len(q) }
-func (q byDate) Less(i, j int) bool { return q[i].committer.When.After(q[j].committer.When) }
-func (q byDate) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *byDate) Push(x any)        { *q = append(*q, x.(*commitNode)) }
-func (q *byDate) Pop() any {
-	old := *q
-	c := old[len(old)-1]
-	*q = old[:len(old)-1]
+func (q *byDate) push(c *commitNode) {
+	i, _ := slices.BinarySearchFunc(*q, c, func(a, b *commitNode) int { return a.committer.When.Compare(b.committer.When) })
+	*q = slices.Insert(*q, i, c)
+}
+
+func (q *byDate) pop() *commitNode {
+	last := len(*q) - 1
+	c := (*q)[last]
+	*q = (*q)[:last]
 	return c
 }
 

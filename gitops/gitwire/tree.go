@@ -2,7 +2,6 @@ package gitwire
 
 import (
 	"bytes"
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -112,12 +111,12 @@ func (t *tree) log(ctx context.Context, floor hash) iter.Seq2[*tree, error] {
 	return func(yield func(*tree, error) bool) {
 		queue := &byDate{t.commit}
 		seen := map[hash]bool{t.commit.id: true}
-		for queue.Len() > 0 {
+		for len(*queue) > 0 {
 			if ctx.Err() != nil {
 				yield(nil, fmt.Errorf("read history: %w", context.Cause(ctx)))
 				return
 			}
-			next := &tree{branch: t.branch, snap: t.snap, commit: heap.Pop(queue).(*commitNode)}
+			next := &tree{branch: t.branch, snap: t.snap, commit: queue.pop()}
 			if !yield(next, nil) {
 				return
 			}
@@ -132,7 +131,7 @@ func (t *tree) log(ctx context.Context, floor hash) iter.Seq2[*tree, error] {
 			for _, p := range parents {
 				if !seen[p.id] {
 					seen[p.id] = true
-					heap.Push(queue, p)
+					queue.push(p)
 				}
 			}
 		}
