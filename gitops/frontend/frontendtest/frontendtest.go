@@ -91,7 +91,7 @@ func Start(t testing.TB, f frontend.Frontend, core frontend.Core, env frontend.E
 	ready := make(chan struct{})
 	go p.follow(stream, sync.OnceFunc(func() { close(ready) }))
 	t.Cleanup(func() {
-		p.Stop()
+		_, _ = p.Stop() // how it ended is the test's to ask
 		close(watch)
 		s.Close()
 		cancel()
@@ -164,7 +164,9 @@ func serve(t testing.TB, register func(*grpc.Server), opts ...grpc.ServerOption)
 	go func() { served <- s.Serve(lis) }()
 	t.Cleanup(func() {
 		s.Stop()
-		<-served
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			t.Errorf("serve in memory: %v", err)
+		}
 	})
 	return func() (*grpc.ClientConn, error) {
 		return grpc.NewClient("passthrough:memory",

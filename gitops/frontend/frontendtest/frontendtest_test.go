@@ -217,13 +217,14 @@ func TestSlowFrontendDoesNotHoldUpTheCore(t *testing.T) {
 type hello struct{}
 
 func (hello) Run(ctx context.Context, _ frontend.Core, env frontend.Env) error {
-	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "hello") })}
-	context.AfterFunc(ctx, func() { srv.Shutdown(context.WithoutCancel(ctx)) })
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") })}
+	stopped := make(chan error, 1)
+	context.AfterFunc(ctx, func() { stopped <- srv.Shutdown(context.WithoutCancel(ctx)) })
 	env.Ready()
 	if err := srv.Serve(env.Listeners["http"]); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	return nil
+	return <-stopped
 }
 
 func pipe(t *testing.T) (r, w *os.File) {
