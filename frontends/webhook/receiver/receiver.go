@@ -158,7 +158,9 @@ func (s *server) serve(ctx context.Context, listener net.Listener, ready func())
 		// error.
 		_ = h.Close()
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		s.log.WarnContext(ctx, "listener failed at the end", "error", err)
+	}
 	// What the core has accepted it does without us.
 	stop()
 	return s.wait()
