@@ -121,6 +121,7 @@ func (d *Deployer) Execute(ctx context.Context, req Request, report func(Progres
 		d.mu.Unlock()
 		close(f.done)
 	}()
+	f.result, f.err = Result{ID: req.ID()}, errors.New("the request ended in a panic") // unless it ends well
 	f.result, f.err = d.run(ctx, req, report)
 	report(Progress{Phase: Done})
 	return f.result, f.err

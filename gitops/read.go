@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -121,7 +122,7 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
-			if err := r.React(ctx, ref, vcs.Eyes); err != nil {
+			if err := recovered(func() error { return r.React(ctx, ref, vcs.Eyes) }); err != nil {
 				d.Log.DebugContext(ctx, "reaction not put", "request", req.ID(), "error", err)
 			}
 		}()
@@ -196,7 +197,7 @@ func together(fns ...func() error) error {
 	errs := make([]error, len(fns))
 	var wg sync.WaitGroup
 	for i, fn := range fns {
-		wg.Go(func() { errs[i] = fn() })
+		wg.Go(func() { errs[i] = recovered(fn) })
 	}
 	wg.Wait()
 	for _, err := range errs {
@@ -205,6 +206,17 @@ func together(fns ...func() error) error {
 		}
 	}
 	return nil
+}
+
+// recovered makes a panic of a function an error: on a goroutine of its own it
+// would end the process, and with it everybody else's requests.
+func recovered(fn func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return fn()
 }
 
 // retry repeats a question, which has no effect, while the provider is not
