@@ -73,6 +73,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int
 	switch verb {
 	case "serve":
 		log := slog.New(slog.NewJSONHandler(stderr, nil))
+		slog.SetDefault(log) // for libraries that print by themselves
 		err = serve(ctx, configPath, log)
 	case "check":
 		err = check(ctx, configPath, stdout)
