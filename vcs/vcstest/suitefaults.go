@@ -2,8 +2,11 @@ package vcstest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -54,39 +57,43 @@ func calls(p place) map[string]func(context.Context, vcs.Provider) error {
 			return err
 		},
 	}
-	if _, ok := p.Provider.(vcs.Teams); ok {
-		out["TeamMember"] = func(ctx context.Context, v vcs.Provider) error {
-			got, err := v.(vcs.Teams).TeamMember(ctx, "acme", "dev", "ann")
-			if err == nil && !got {
-				return vcs.ErrNotFound
-			}
-			return err
+	also(p, out, "TeamMember", func(ctx context.Context, v vcs.Teams) error {
+		got, err := v.TeamMember(ctx, "acme", "dev", "ann")
+		if err == nil && !got {
+			return vcs.ErrNotFound
 		}
-	}
-	if _, ok := p.Provider.(vcs.Reactions); ok {
-		out["React"] = func(ctx context.Context, v vcs.Provider) error {
-			return v.(vcs.Reactions).React(ctx, ref(shop, 12, id), vcs.Eyes)
-		}
-	}
-	if _, ok := p.Provider.(vcs.Branches); ok {
-		out["Branches"] = func(ctx context.Context, v vcs.Provider) error {
-			_, err := v.(vcs.Branches).Branches(ctx, repository(shop), "db")
-			return err
-		}
-	}
-	if _, ok := p.Provider.(vcs.Visibility); ok {
-		out["Public"] = func(ctx context.Context, v vcs.Provider) error {
-			_, err := v.(vcs.Visibility).Public(ctx, repository(shop))
-			return err
-		}
-	}
-	if _, ok := p.Provider.(vcs.Commits); ok {
-		out["Commits"] = func(ctx context.Context, v vcs.Provider) error {
-			_, err := v.(vcs.Commits).Commits(ctx, pull(shop, 12))
-			return err
-		}
-	}
+		return err
+	})
+	also(p, out, "React", func(ctx context.Context, v vcs.Reactions) error {
+		return v.React(ctx, ref(shop, 12, id), vcs.Eyes)
+	})
+	also(p, out, "Branches", func(ctx context.Context, v vcs.Branches) error {
+		_, err := v.Branches(ctx, repository(shop), "db")
+		return err
+	})
+	also(p, out, "Public", func(ctx context.Context, v vcs.Visibility) error {
+		_, err := v.Public(ctx, repository(shop))
+		return err
+	})
+	also(p, out, "Commits", func(ctx context.Context, v vcs.Commits) error {
+		_, err := v.Commits(ctx, pull(shop, 12))
+		return err
+	})
 	return out
+}
+
+// also adds a call that only some providers have.
+func also[T any](p place, calls map[string]func(context.Context, vcs.Provider) error, name string, call func(context.Context, T) error) {
+	if _, ok := p.Provider.(T); !ok {
+		return
+	}
+	calls[name] = func(ctx context.Context, v vcs.Provider) error {
+		able, ok := v.(T)
+		if !ok {
+			return fmt.Errorf("%T cannot do what %T could, which Open returned before", v, p.Provider)
+		}
+		return call(ctx, able)
+	}
 }
 
 // testFaults checks the class of each fault for each call: what policy and
@@ -178,4 +185,73 @@ func testLostAnswers(t *testing.T, s suite) {
 			}
 		}
 	}
+}
+
+// testNames checks that a name from outside cannot become another request.
+func testNames(t *testing.T, s suite) {
+	p := s.begin(t)
+	for _, name := range []string{"", ".", "..", "a/b/c", "a?b", "a#b", "a%2fb", "a b", "a\nb", "../../user", "ä", strings.Repeat("a", 300)} {
+		_, err := p.Permission(t.Context(), repository(shop), name)
+		wants(t, err, vcs.ErrNotFound)
+		for _, path := range []string{name, "acme/" + name, name + "/shop"} {
+			_, err := p.PullRequest(t.Context(), pull(path, 12))
+			wants(t, err, vcs.ErrNotFound)
+			_, err = p.CommentsSince(t.Context(), repository(path), time.Time{})
+			wants(t, err, vcs.ErrNotFound)
+			_, err = p.PutAnswer(t.Context(), pull(path, 12), vcs.Answer{Key: "k"})
+			wants(t, err, vcs.ErrNotFound)
+		}
+		if teams, ok := p.Provider.(vcs.Teams); ok {
+			_, err := teams.TeamMember(t.Context(), "acme", name, "ann")
+			wants(t, err, vcs.ErrNotFound)
+			_, err = teams.TeamMember(t.Context(), name, "dev", "ann")
+			wants(t, err, vcs.ErrNotFound)
+			_, err = teams.TeamMember(t.Context(), "acme", "dev", name)
+			wants(t, err, vcs.ErrNotFound)
+		}
+	}
+	if b, ok := p.Provider.(vcs.Branches); ok {
+		for _, prefix := range []string{"..", "a/../../b", "/a", "a//b", "a b", "a\x00"} {
+			_, err := b.Branches(t.Context(), repository(shop), prefix)
+			wants(t, err, vcs.ErrNotFound)
+		}
+	}
+	_, err := p.PullRequest(t.Context(), vcs.PullRequestRef{Repo: vcs.Repo{Provider: "another.example", Path: shop}, Number: 12})
+	wants(t, err, vcs.ErrNotFound)
+	if n := p.Requests(""); n != 0 {
+		t.Errorf("the forge was asked %d times", n)
+	}
+}
+
+func testContext(t *testing.T, s suite) {
+	p := s.begin(t)
+	for name, call := range calls(p) {
+		t.Run(name, func(t *testing.T) {
+			defer p.Fail(Fault{Kind: Slow})()
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			err := call(ctx, s.open(t, p.Forge, token))
+			wants(t, err, context.DeadlineExceeded)
+			wants(t, err, vcs.ErrUnavailable)
+			ctx, cancel = context.WithCancel(t.Context())
+			cancel()
+			wants(t, call(ctx, s.open(t, p.Forge, token)), context.Canceled)
+		})
+	}
+}
+
+func testConcurrent(t *testing.T, s suite) {
+	p := s.begin(t)
+	all := calls(p)
+	var wg sync.WaitGroup
+	for range 4 {
+		for name, call := range all {
+			wg.Go(func() {
+				if err := call(t.Context(), p.Provider); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
 }
