@@ -16,14 +16,15 @@ import (
 
 // A File is a checked configuration with its defaults filled in.
 type File struct {
-	APIVersion   string                 `json:"apiVersion"`
-	Kind         string                 `json:"kind"`
-	Core         Core                   `json:"core"`
-	Providers    map[string]Provider    `json:"providers"`
-	Repositories map[string]Repository  `json:"repositories"`
-	Environments map[string]Environment `json:"environments"`
-	Services     map[string]Service     `json:"services"`
-	Frontends    map[string]Frontend    `json:"frontends"`
+	APIVersion      string                 `json:"apiVersion"`
+	Kind            string                 `json:"kind"`
+	Core            Core                   `json:"core"`
+	Providers       map[string]Provider    `json:"providers"`
+	Repositories    map[string]Repository  `json:"repositories"`
+	Environments    map[string]Environment `json:"environments"`
+	ServiceDefaults ServiceDefaults        `json:"serviceDefaults"`
+	Services        map[string]Service     `json:"services"`
+	Frontends       map[string]Frontend    `json:"frontends"`
 }
 
 // Core is the core process itself.
@@ -96,11 +97,21 @@ type Template struct {
 	Default string `json:"default"`
 }
 
-// A Service is what is deployed. [File.Gitops] has its targets worked out.
+// ServiceDefaults are what services have in common. A service that leaves one
+// of these keys out has it from here, as if it stood there.
+type ServiceDefaults struct {
+	// Tag is a [gitops.TagRule]; empty is the default one.
+	Tag string `json:"tag"`
+	Template
+	Environments map[string]ServiceEnvironment `json:"environments"`
+}
+
+// A Service is what is deployed, as it stands in the file. [File.Gitops] has
+// [ServiceDefaults] laid under it and its targets worked out.
 type Service struct {
 	// Source is provider/owner/name.
 	Source string `json:"source"`
-	// Tag is a [gitops.TagRule]; empty is the default one.
+	// Tag is a [gitops.TagRule].
 	Tag string `json:"tag"`
 	Template
 	// Fields are the fields of a service with several; what an entry leaves
@@ -171,8 +182,8 @@ func (f *Frontend) UnmarshalJSON(data []byte) error {
 }
 
 // Gitops returns what the file says about deployments: placeholders for
-// environment and service are replaced, and what environments say is laid
-// over what services say. The file must come from [Load] or [Parse]; of
+// environment and service are replaced, and what services say is laid over
+// their defaults, and what environments say over that. The file must come from [Load] or [Parse]; of
 // another one, what is wrong is left out.
 func (f *File) Gitops() gitops.Config {
 	return resolve(f, func(place, string, ...any) {})

@@ -55,8 +55,8 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		for _, s := range file.Gitops().Services {
-			if s.Source.Provider == "" || s.Source.Path == "" {
-				t.Errorf("service %q has the source %v", s.Name, s.Source)
+			if s.Source.Provider == "" || s.Source.Path == "" || len(s.Targets) == 0 {
+				t.Errorf("service %q has the source %v and %d environments", s.Name, s.Source, len(s.Targets))
 			}
 			for _, targets := range s.Targets {
 				for _, target := range targets {
@@ -77,6 +77,9 @@ func checkTarget(t *testing.T, target gitops.Target) {
 	}
 	if _, err := target.PatternFor("master"); err != nil {
 		t.Errorf("%+v: %v", target, err)
+	}
+	if strings.Contains(target.Default, "{branch}") || strings.Contains(target.Default, "{sha}") {
+		t.Errorf("%+v: the default depends on what is deployed", target)
 	}
 	if target.Pinned != "" {
 		if _, err := target.PinnedFor("master", strings.Repeat("0123456789", 4)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,8 +49,132 @@ func TestLoadFillsInDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, f.Repositories); diff != "" {
 		t.Errorf("repositories (-want +got):\n%s", diff)
 	}
-	if got := len(f.Gitops().Services["platform"].Targets["qa1"]); got != 10 {
-		t.Errorf("platform has %d fields in qa1, want 10", got)
+}
+
+func TestTheSampleHasTenServicesOfOneRepositoryAndOneWithTwoFields(t *testing.T) {
+	f := load(t, filepath.Join("..", "..", "examples", "tidepool", "tidebot.yaml"))
+	services := f.Gitops().Services
+	got := map[string][]string{}
+	for name, s := range services {
+		for _, target := range s.Targets["qa1"] {
+			got[s.Source.Path] = append(got[s.Source.Path], name+": "+target.Field.Name)
+		}
+	}
+	for _, list := range got {
+		slices.Sort(list)
+	}
+	var platform []string
+	for _, name := range []string{"auth", "blob", "data", "image", "migrations", "notification", "prescription", "task", "tools", "user"} {
+		platform = append(platform, name+": fluxcd.io/tag."+name)
+	}
+	want := map[string][]string{
+		"tidepool-org/platform":  platform,
+		"tidepool-org/shoreline": {"shoreline: fluxcd.io/tag.shoreline"},
+		"tidepool-org/export":    {"export: fluxcd.io/tag.export"},
+		"tidepool-org/blip":      {"blip: fluxcd.io/tag.blip", "blip: fluxcd.io/tag.blip-server"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("services and fields by source (-want +got):\n%s", diff)
+	}
+	if len(services["export"].Targets["prod"]) != 0 {
+		t.Error("export is in prod, where the sample does not have it")
+	}
+	// A manifest says what each field is set to, so that the sample can be tried.
+	for name, s := range services {
+		for env, targets := range s.Targets {
+			for _, target := range targets {
+				manifest, err := os.ReadFile(filepath.Join("..", "..", "examples", "tidepool", target.File))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !strings.Contains(string(manifest), "\n    "+target.Field.Name+": ") {
+					t.Errorf("%s in %s: %s has no %s", name, env, target.File, target.Field.Name)
+				}
+			}
+		}
+	}
+}
+
+// A key that a service leaves out is as if it stood there; so both files mean
+// the same.
+func TestServiceDefaultsAreAsIfTheyStoodInEachService(t *testing.T) {
+	const head = `
+apiVersion: tidebot.dev/v1
+kind: Config
+providers: {github.com: {type: github, tokenFrom: {env: GITHUB_TOKEN}}}
+environments:
+  qa: {repository: github.com/o/cluster, branch: main, allow: []}
+  prod: {repository: github.com/o/cluster, branch: prod, allow: []}
+`
+	const short = head + `
+serviceDefaults:
+  tag: gitlab-ref-slug
+  path: "{environment}/{service}.yaml"
+  object: HelmRelease/{service}
+  field: annotation:tag.{service}
+  pattern: glob:{branch}-*
+  pinned: glob:{branch}-{sha}
+  default: glob:master-*
+  environments: {qa: , prod: {default: "semver:~1"}}
+services:
+  all: {source: github.com/o/all}
+  keys: {source: github.com/o/keys, tag: slash-to-dash, path: keys.yaml, pinned: "glob:{sha}", default: "glob:trunk-*"}
+  environments: {source: github.com/o/environments, environments: {prod: {field: annotation:own}}}
+  fields: {source: github.com/o/fields, fields: [{field: annotation:a}, {field: annotation:b, pattern: "glob:b-{branch}-*"}]}
+`
+	const long = head + `
+services:
+  all:
+    source: github.com/o/all
+    tag: gitlab-ref-slug
+    path: "{environment}/{service}.yaml"
+    object: HelmRelease/{service}
+    field: annotation:tag.{service}
+    pattern: glob:{branch}-*
+    pinned: glob:{branch}-{sha}
+    default: glob:master-*
+    environments: {qa: , prod: {default: "semver:~1"}}
+  keys:
+    source: github.com/o/keys
+    tag: slash-to-dash
+    path: keys.yaml
+    object: HelmRelease/{service}
+    field: annotation:tag.{service}
+    pattern: glob:{branch}-*
+    pinned: glob:{sha}
+    default: glob:trunk-*
+    environments: {qa: , prod: {default: "semver:~1"}}
+  environments:
+    source: github.com/o/environments
+    tag: gitlab-ref-slug
+    path: "{environment}/{service}.yaml"
+    object: HelmRelease/{service}
+    field: annotation:tag.{service}
+    pattern: glob:{branch}-*
+    pinned: glob:{branch}-{sha}
+    default: glob:master-*
+    environments: {prod: {field: annotation:own}}
+  fields:
+    source: github.com/o/fields
+    tag: gitlab-ref-slug
+    path: "{environment}/{service}.yaml"
+    object: HelmRelease/{service}
+    field: annotation:tag.{service}
+    pattern: glob:{branch}-*
+    pinned: glob:{branch}-{sha}
+    default: glob:master-*
+    fields: [{field: annotation:a}, {field: annotation:b, pattern: "glob:b-{branch}-*"}]
+    environments: {qa: , prod: {default: "semver:~1"}}
+`
+	parse := func(text string) gitops.Config {
+		f, err := config.Parse("tidebot.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f.Gitops()
+	}
+	if diff := cmp.Diff(parse(long), parse(short)); diff != "" {
+		t.Errorf("with defaults (-written out +with defaults):\n%s", diff)
 	}
 }
 
@@ -167,8 +292,16 @@ func TestGitopsLaysEnvironmentsAndFieldsOverServices(t *testing.T) {
 	if diff := cmp.Diff(want, c.Services["v1.api"]); diff != "" {
 		t.Errorf("v1.api (-want +got):\n%s", diff)
 	}
-	if got := c.Services["worker"].Tag; got != gitops.SlashToDash {
-		t.Errorf("worker's tag rule is %q, want the default", got)
+	for name, want := range map[string]gitops.TagRule{"worker": gitops.SlashToDash, "plain": gitops.GitLabRefSlug} {
+		if got := c.Services[name].Tag; got != want {
+			t.Errorf("%s has the tag rule %q, want %q", name, got, want)
+		}
+	}
+	wantPlain := gitops.Target{Service: "plain", Environment: "prod", File: "all/prod/plain.yaml",
+		Object: manifest.Object{Kind: "HelmRelease", Namespace: "prod", Name: "plain"}, Field: annotation("fluxcd.io/tag.plain"),
+		Pattern: "glob:{branch}.*", Pinned: "glob:{branch}.{sha}", Default: "semver:^1"}
+	if diff := cmp.Diff([]gitops.Target{wantPlain}, c.Services["plain"].Targets["prod"]); diff != "" {
+		t.Errorf("plain in prod (-want +got):\n%s", diff)
 	}
 }
 

@@ -33,6 +33,9 @@ func resolve(f *File, report reporter) gitops.Config {
 	return c
 }
 
+// defaultsKey is the key of [ServiceDefaults].
+const defaultsKey = "serviceDefaults"
+
 func (f *File) environment(name string, report reporter) gitops.Environment {
 	e, where := f.Environments[name], at("environments", name)
 	env := gitops.Environment{Name: name, Repository: e.Repository, Branch: e.Branch}
@@ -62,9 +65,13 @@ func (f *File) environment(name string, report reporter) gitops.Environment {
 func (f *File) service(name string, taken map[slot][]holder, report reporter) gitops.Service {
 	s, where := f.Services[name], at("services", name)
 	service := gitops.Service{Name: name, Targets: map[string][]gitops.Target{}}
+	tag, tagPlace := s.Tag, where
+	if tag == "" {
+		tag, tagPlace = f.ServiceDefaults.Tag, at(defaultsKey)
+	}
 	var err error
-	if service.Tag, err = gitops.ParseTagRule(s.Tag); err != nil {
-		report(where.under("tag"), "%v", err)
+	if service.Tag, err = gitops.ParseTagRule(tag); err != nil {
+		report(tagPlace.under("tag"), "%v", err)
 	}
 	provider, path := f.provider(s.Source)
 	switch {
@@ -76,15 +83,22 @@ func (f *File) service(name string, taken map[slot][]holder, report reporter) gi
 		report(where.under("source"), "write it without .git at the end")
 	}
 	service.Source = vcs.Repo{Provider: provider, Path: path}
-	for _, env := range slices.Sorted(maps.Keys(s.Environments)) {
-		inService := where.under("environments", env)
+	environments, inEnvs := s.Environments, where.under("environments")
+	if len(environments) == 0 {
+		environments, inEnvs = f.ServiceDefaults.Environments, at(defaultsKey, "environments")
+	}
+	if len(environments) == 0 {
+		report(where, "environments is missing: name at least one environment that the service exists in, here or in serviceDefaults")
+	}
+	for _, env := range slices.Sorted(maps.Keys(environments)) {
+		inEnv := inEnvs.under(env)
 		e, ok := f.Environments[env]
 		if !ok {
-			inService.isKey = true
-			report(inService, "there is no such environment; %s", suggest(env, slices.Sorted(maps.Keys(f.Environments))))
+			inEnv.isKey = true
+			report(inEnv, "there is no such environment; %s", suggest(env, slices.Sorted(maps.Keys(f.Environments))))
 			continue
 		}
-		for _, d := range drafts(s, where, s.Environments[env], inService, report) {
+		for _, d := range f.drafts(name, environments[env], inEnv, report) {
 			t, ok := d.target(name, env, report)
 			if !ok {
 				continue
@@ -105,13 +119,12 @@ type text struct {
 // A draft is a target before its placeholders are replaced.
 type draft struct {
 	path, object, field, pattern, pinned, fallback text
-	// where is what the draft as a whole comes from.
+	// where is the part of the service that the draft as a whole comes from.
 	where place
 }
 
 // overlay lays a template over the draft: what it says goes before.
 func (d draft) overlay(t Template, where place) draft {
-	d.where = where
 	for _, k := range []struct {
 		to    *text
 		key   string
@@ -128,9 +141,18 @@ func (d draft) overlay(t Template, where place) draft {
 }
 
 // drafts returns a service's drafts in one environment: an entry of fields
-// over the environment over the service.
-func drafts(s Service, inService place, e ServiceEnvironment, inEnv place, report reporter) []draft {
-	base := draft{}.overlay(s.Template, inService).overlay(e.Template, inEnv)
+// over the environment over the service over the defaults. The environment is
+// the service's own, or that of the defaults.
+func (f *File) drafts(name string, e ServiceEnvironment, inEnv place, report reporter) []draft {
+	s, inService := f.Services[name], at("services", name)
+	base := draft{where: inEnv}.
+		overlay(f.ServiceDefaults.Template, at(defaultsKey)).
+		overlay(s.Template, inService).
+		overlay(e.Template, inEnv)
+	inherited := len(s.Environments) == 0
+	if inherited {
+		base.where = inService
+	}
 	fields, where := s.Fields, inService.under("fields")
 	if len(e.Fields) > 0 {
 		fields, where = e.Fields, inEnv.under("fields")
@@ -140,23 +162,32 @@ func drafts(s Service, inService place, e ServiceEnvironment, inEnv place, repor
 	}
 	out := make([]draft, len(fields))
 	for i, field := range fields {
-		out[i] = base.overlay(field, where.under(strconv.Itoa(i)))
+		inField := where.under(strconv.Itoa(i))
+		out[i] = base.overlay(field, inField)
+		if len(e.Fields) == 0 || !inherited {
+			out[i].where = inField
+		}
 		if len(e.Fields) == 0 {
-			hidden(e.Template, field, inEnv, i, report)
+			hidden(e.Template, field, inEnv, inField, inherited, report)
 		}
 	}
 	return out
 }
 
 // hidden reports what an environment says in vain, because an entry of the
-// service's fields says it too and goes before.
-func hidden(env, field Template, inEnv place, i int, report reporter) {
+// service's fields says it too and goes before. It is reported where the
+// service's author can mend it.
+func hidden(env, field Template, inEnv, inField place, inherited bool, report reporter) {
 	for _, k := range []struct{ key, env, field string }{
 		{"path", env.Path, field.Path}, {"object", env.Object, field.Object}, {"field", env.Field, field.Field},
 		{"pattern", env.Pattern, field.Pattern}, {"pinned", env.Pinned, field.Pinned}, {"default", env.Default, field.Default},
 	} {
-		if k.env != "" && k.field != "" {
-			report(inEnv.under(k.key), "fields[%d] of the service says %s itself, which goes before; give this environment fields of its own", i, k.key)
+		switch {
+		case k.env == "" || k.field == "":
+		case inherited:
+			report(inField.under(k.key), "hides %s; give the service environments of its own", keyPath(inEnv.under(k.key).path))
+		default:
+			report(inEnv.under(k.key), "%s says it too, and goes before; give this environment fields of its own", keyPath(inField.path))
 		}
 	}
 }
@@ -178,7 +209,7 @@ func (d draft) target(service, env string, report reporter) (gitops.Target, bool
 		}
 	}
 	if len(missing) > 0 {
-		note(d.where, "%s missing in environment %s; say it here, or once for the whole service", strings.Join(missing, ", "), env)
+		note(d.where, "%s missing in environment %s; say it here, for the whole service, or for all in serviceDefaults", strings.Join(missing, ", "), env)
 		return gitops.Target{}, false
 	}
 	fill := func(t text, also ...string) string {
@@ -193,8 +224,13 @@ func (d draft) target(service, env string, report reporter) (gitops.Target, bool
 		File:    fill(d.path),
 		Pattern: fill(d.pattern, "{branch}"),
 		Pinned:  fill(d.pinned, "{branch}", "{sha}"),
-		Default: fill(d.fallback),
 	}
+	for _, p := range []string{"{branch}", "{sha}"} {
+		if strings.Contains(d.fallback.value, p) {
+			note(d.fallback.place, "holds %s, but /default returns to one value, whatever was deployed", p)
+		}
+	}
+	t.Default = fill(d.fallback)
 	if bad := badPath(t.File); bad != "" {
 		note(d.path.place, "%s", bad)
 	}

@@ -155,6 +155,9 @@ func message(node map[string]any, k jsonschema.ErrorKind) string {
 	case *kind.MinItems, *kind.MinProperties, *kind.MaxProperties:
 		return fmt.Sprint(node["errorMessage"])
 	case *kind.MaxItems:
+		if want, ok := node["maxItemsErrorMessage"].(string); ok {
+			return want
+		}
 		return fmt.Sprintf("has %d entries, at most %d are good", k.Got, k.Want)
 	case *kind.Minimum:
 		return fmt.Sprintf("want %s or more", k.Want.RatString())

@@ -161,6 +161,7 @@ func TestEveryKeyOfTheSchemaHasAField(t *testing.T) {
 		{"repository", root.Defs["repository"], config.Repository{}},
 		{"environment", root.Defs["environment"], config.Environment{}},
 		{"service", root.Defs["service"], config.Service{}},
+		{"what services have in common", root.Defs["serviceDefaults"], config.ServiceDefaults{}},
 		{"service's environment", root.Defs["serviceEnvironment"], config.ServiceEnvironment{}},
 		{"fields", *root.Defs["fields"].Items, config.Template{}},
 	}
@@ -192,7 +193,7 @@ func jsonNames(typ reflect.Type) []string {
 
 func TestTagRulesOfTheSchemaAreThoseOfTheCore(t *testing.T) {
 	want := []string{string(gitops.SlashToDash), string(gitops.GitLabRefSlug), string(gitops.DockerMetadata)}
-	if diff := cmp.Diff(want, readSchema(t).Defs["service"].Properties["tag"].Enum); diff != "" {
+	if diff := cmp.Diff(want, readSchema(t).Defs["tag"].Enum); diff != "" {
 		t.Errorf("tag rules (-core +schema):\n%s", diff)
 	}
 }
