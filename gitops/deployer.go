@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,7 +95,9 @@ func (d *Deployer) Execute(ctx context.Context, req Request, report func(Progres
 	if report == nil {
 		report = func(Progress) {}
 	}
-	if reason := d.foreign(req); reason != "" {
+	req, ours := d.canonical(req)
+	if !ours {
+		reason := "no service comes from this repository"
 		d.Log.InfoContext(ctx, "request ignored", "request", oneLine(req.ID(), 200), "reason", reason)
 		report(Progress{Phase: Ignored, Message: reason})
 		return Result{ID: req.ID()}, nil
@@ -129,20 +133,26 @@ func (d *Deployer) Execute(ctx context.Context, req Request, report func(Progres
 
 // Concerns tells, without asking anybody, whether the request may be one of
 // ours: [Deployer.Execute] reports Ignored at once if it is not.
-func (d *Deployer) Concerns(req Request) bool { return d.foreign(req) == "" }
+func (d *Deployer) Concerns(req Request) bool {
+	_, ours := d.canonical(req)
+	return ours
+}
 
-// foreign says why a request is none of ours, as far as can be told without
-// asking anybody.
-func (d *Deployer) foreign(req Request) string {
+// canonical spells the request's repository as the configuration does, and
+// tells whether it is there at all. Providers take any case, but a request
+// must have one ID, or it could be carried out once for each spelling.
+func (d *Deployer) canonical(req Request) (Request, bool) {
 	if req.Direct != nil {
-		return ""
+		return req, true
 	}
-	for _, s := range d.Config.Services {
-		if s.Source.Same(req.Comment.PullRequest.Repo) {
-			return ""
+	repo := &req.Comment.PullRequest.Repo
+	for _, name := range slices.Sorted(maps.Keys(d.Config.Services)) {
+		if source := d.Config.Services[name].Source; source.Same(*repo) {
+			*repo = source
+			return req, true
 		}
 	}
-	return "no service comes from this repository"
+	return req, false
 }
 
 // run is the way of a request, top to bottom.

@@ -317,6 +317,20 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// A repository has many spellings; a request has one ID.
+func TestAnotherSpellingOfTheRepositoryIsTheSameRequest(t *testing.T) {
+	w := newWorld(t)
+	req := w.say("alice", "/deploy qa1 shoreline")
+	w.execute(t, req)
+	w.execute(t, w.say("alice", "/default qa1 shoreline"))
+	w.answers = nil // so that only the commit can tell
+	req.Comment.PullRequest.Repo.Path = "Tidepool-Org/SHORELINE"
+	res := w.execute(t, req)
+	if len(w.log(t)) != 3 || res.ID != "github.com/tidepool-org/shoreline/pull/12/comment/1" {
+		t.Errorf("%d commits, request %s; want that it was carried out before", len(w.log(t)), res.ID)
+	}
+}
+
 func TestRepositoryWithoutServicesIsIgnoredUnasked(t *testing.T) {
 	w := newWorld(t)
 	req := gitops.Request{Comment: vcs.CommentRef{PullRequest: vcs.PullRequestRef{Repo: vcs.Repo{Provider: "github.com", Path: "other/place"}, Number: 1}, ID: 1}}
