@@ -6,10 +6,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/tidebot-dev/tidebot/gitops"
 	"github.com/tidebot-dev/tidebot/gitops/config"
@@ -55,10 +57,15 @@ func main() {
 	if len(os.Args) != 5 {
 		log.Fatal("usage: embed tidebot.yaml owner/repository pull-request comment")
 	}
-	number, _ := strconv.ParseInt(os.Args[3], 10, 64)
-	id, _ := strconv.ParseInt(os.Args[4], 10, 64)
+	number, badNumber := strconv.ParseInt(os.Args[3], 10, 64)
+	id, badID := strconv.ParseInt(os.Args[4], 10, 64)
+	if err := errors.Join(badNumber, badID); err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
 	pr := vcs.PullRequestRef{Repo: vcs.Repo{Provider: "github.com", Path: os.Args[2]}, Number: number}
-	answer, err := deploy(context.Background(), os.Args[1], os.Getenv("GITHUB_TOKEN"), vcs.CommentRef{PullRequest: pr, ID: id})
+	answer, err := deploy(ctx, os.Args[1], os.Getenv("GITHUB_TOKEN"), vcs.CommentRef{PullRequest: pr, ID: id})
 	if err != nil {
 		log.Fatal(err)
 	}
