@@ -90,8 +90,8 @@ func (s *Supervisor) files() (described []*pb.File, extra extraFiles, err error)
 		described = append(described, &pb.File{Kind: kind, Name: name, Fd: int32(3 + len(extra.all))})
 		extra.all = append(extra.all, f)
 	}
-	for name, l := range s.opts.Listeners {
-		f, err := l.(filer).File() // New has looked
+	for name, l := range s.listeners {
+		f, err := l.File()
 		if err != nil {
 			for _, f := range extra.ours {
 				_ = f.Close()

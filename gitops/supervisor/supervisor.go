@@ -125,9 +125,10 @@ type Status struct {
 // A Supervisor runs one front-end. It is safe for concurrent use, but Run and
 // Once are called once, and only one of them.
 type Supervisor struct {
-	opts   Options
-	timing timing
-	log    *slog.Logger
+	opts      Options
+	timing    timing
+	log       *slog.Logger
+	listeners map[string]filer
 
 	mu     sync.Mutex
 	status Status
@@ -135,7 +136,7 @@ type Supervisor struct {
 
 // New returns a supervisor, or an error if the options can never work.
 func New(opts Options) (*Supervisor, error) {
-	s := &Supervisor{opts: opts, timing: usual, log: opts.Log}
+	s := &Supervisor{opts: opts, timing: usual, log: opts.Log, listeners: map[string]filer{}}
 	if opts.timing != nil {
 		s.timing = *opts.timing
 	}
@@ -157,9 +158,11 @@ func New(opts Options) (*Supervisor, error) {
 		return nil, s.wrap(errors.New("SHA-256 of the program: want 64 hexadecimal digits"))
 	}
 	for name, l := range opts.Listeners {
-		if _, ok := l.(filer); !ok {
+		f, ok := l.(filer)
+		if !ok {
 			return nil, s.wrap(fmt.Errorf("listener %s: a %T cannot be handed over", name, l))
 		}
+		s.listeners[name] = f
 	}
 	return s, nil
 }

@@ -459,7 +459,9 @@ func BenchmarkStartToReady(b *testing.B) {
 				}
 				b.StopTimer()
 				cancel()
-				<-done
+				if err := <-done; err != nil {
+					b.Fatal(err)
+				}
 				b.StartTimer()
 			}
 		})
