@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
@@ -65,13 +66,9 @@ func (f *File) environment(name string, report reporter) gitops.Environment {
 func (f *File) service(name string, taken map[slot][]holder, report reporter) gitops.Service {
 	s, where := f.Services[name], at("services", name)
 	service := gitops.Service{Name: name, Targets: map[string][]gitops.Target{}}
-	tag, tagPlace := s.Tag, where
-	if tag == "" {
-		tag, tagPlace = f.ServiceDefaults.Tag, at(defaultsKey)
-	}
 	var err error
-	if service.Tag, err = gitops.ParseTagRule(tag); err != nil {
-		report(tagPlace.under("tag"), "%v", err)
+	if service.Tag, err = gitops.ParseTagRule(cmp.Or(s.Tag, f.ServiceDefaults.Tag)); err != nil {
+		report(where.under("tag"), "%v", err)
 	}
 	provider, path := f.provider(s.Source)
 	switch {
