@@ -143,6 +143,7 @@ func (l *life) start(ctx context.Context, path, dir string, files []*pb.File, ex
 			// to be allowed to read.
 			terminal := s.opts.Stdin != nil
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.opts.User, Setpgid: !terminal}
+			whenTheCoreDies(cmd.SysProcAttr)
 			p, err := newProcess(cmd, tmp, !terminal)
 			if err != nil {
 				return nil, err

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,6 +55,12 @@ func (a actor) Run(ctx context.Context, core frontend.Core, env frontend.Env) er
 		return a.tell(ctx, core, strings.Join(os.Environ(), "\n")+"\nargs "+strings.Join(os.Args[1:], " "))
 	case "given":
 		return a.tell(ctx, core, fmt.Sprintf("%s %s %v", env.Args, env.Settings, env.Secrets))
+	case "user":
+		groups, err := os.Getgroups()
+		if err != nil {
+			return err
+		}
+		return a.tell(ctx, core, fmt.Sprintf("user %d %d group %d %d groups %v", os.Getuid(), os.Geteuid(), os.Getgid(), os.Getegid(), groups))
 	case "crash":
 		return errors.New("port is taken")
 	case "panic":
@@ -100,8 +107,14 @@ func (a actor) Run(ctx context.Context, core frontend.Core, env frontend.Env) er
 	case "serve":
 		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/execute" {
-				if _, err := core.Execute(r.Context(), request, nil); err != nil {
+				var first gitops.Phase
+				_, err := core.Execute(r.Context(), request, func(p gitops.Progress) { first = cmp.Or(first, p.Phase) })
+				if err != nil {
 					http.Error(w, err.Error(), http.StatusBadGateway)
+					return
+				}
+				if first == gitops.Unavailable {
+					http.Error(w, "no room", http.StatusServiceUnavailable)
 					return
 				}
 			}
@@ -175,6 +188,9 @@ func host() {
 	}
 	go func() {
 		for s.Status().State != Ready {
+			if err := s.Status().LastError; err != nil {
+				panic(err)
+			}
 			time.Sleep(time.Millisecond)
 		}
 		fmt.Println(s.Status().PID)

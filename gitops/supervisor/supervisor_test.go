@@ -9,10 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -126,54 +124,6 @@ func TestSignalsDoNotEndAFrontend(t *testing.T) {
 	stop()
 	if st := s.Status(); st.Restarts != 0 || st.LastError != nil || st.State != Stopped || st.PID != 0 {
 		t.Errorf("got status %+v", st)
-	}
-}
-
-func TestFrontendEndsWhenTheCoreIsKilled(t *testing.T) {
-	opts := options(t, "host")
-	cmd := exec.Command(opts.Path)
-	cmd.Env = append(os.Environ(), opts.Env...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	eventually(t, "the front-end is gone", func() bool {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		// Without an init that reaps it, it stays as a zombie.
-		return err != nil || bytes.Contains(stat, []byte(") Z "))
-	})
-}
-
-func TestCrashLoopBacksOff(t *testing.T) {
-	for _, act := range []string{"crash", "panic", "exit at once"} {
-		t.Run(act, func(t *testing.T) {
-			opts := options(t, act)
-			opts.timing.backoff, opts.timing.maxWait = 100*time.Millisecond, 400*time.Millisecond
-			s := newSupervisor(t, opts)
-			began := time.Now()
-			stop := background(t, s)
-			eventually(t, "four restarts", func() bool { return s.Status().Restarts >= 4 })
-			// 100, 200, 400 and 400 ms, each less a quarter at most.
-			if took := time.Since(began); took < 825*time.Millisecond {
-				t.Errorf("four restarts took %v", took)
-			}
-			stop()
-		})
 	}
 }
 
