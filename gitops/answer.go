@@ -3,6 +3,8 @@ package gitops
 import (
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Markdown is the answer to a request as it is put on the pull request. All
@@ -93,8 +95,8 @@ func (c CommandResult) statusTable(b *strings.Builder) {
 		if f.By != "" {
 			row[3] = f.Since.UTC().Format("2006-01-02 15:04 UTC")
 			row[4] = markdownText(f.By)
-			if strings.HasPrefix(f.PullRequest, "https://") {
-				row[4] += " in " + strings.NewReplacer("|", "", " ", "").Replace(f.PullRequest)
+			if f.PullRequest != "" {
+				row[4] += " in " + address(f.PullRequest)
 			}
 		}
 		for i := range row {
@@ -102,6 +104,18 @@ func (c CommandResult) statusTable(b *strings.Builder) {
 		}
 		b.WriteString("| " + strings.Join(row, " | ") + " |\n")
 	}
+}
+
+// address renders an address of the provider's so that it can be followed, and
+// anything that is not plainly one as inert text.
+func address(s string) string {
+	plain := func(r rune) bool {
+		return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("./:_-", r))
+	}
+	if strings.HasPrefix(s, "https://") && strings.Trim(s, "./:") == s && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return markdownText(s)
 }
 
 // inline renders a summary or detail: what stands between backticks is code,

@@ -168,7 +168,7 @@ func (d *Deployer) stranger(ctx context.Context, in *inquiry, permission vcs.Per
 		return false, nil
 	}
 	var failed error
-	for _, env := range d.Config.Environments {
+	for _, env := range d.opts.Config.Environments {
 		for _, rule := range env.Allow {
 			if rule.Permission != vcs.None {
 				continue

@@ -14,17 +14,22 @@ import (
 // deploy carries out a command that sets fields, or says what it would do.
 func (d *Deployer) deploy(ctx context.Context, in *inquiry, id string, cmd Command, report func(Progress)) CommandResult {
 	p, err := d.plan(ctx, in, cmd)
-	if err != nil {
-		return failure(err)
-	}
-	if cmd.Verb == Diff || cmd.DryRun {
+	asks := cmd.Verb == Diff || cmd.DryRun
+	switch {
+	case asks && err == nil:
 		return d.preview(ctx, cmd, p)
+	case err == nil && p.obstacle == nil:
+		report(Progress{Phase: Running, Message: "changing " + strings.Join(p.serviceNames(), ", ") + " on " + p.env.Name})
+		return d.push(ctx, in, id, p)
+	case err == nil:
+		err = p.obstacle
 	}
-	if p.obstacle != nil {
-		return p.obstacle.result()
+	if !asks && p.env.Repository != "" {
+		if e := new(earlier); errors.As(d.before(ctx, in, id, p), &e) {
+			return d.doneBefore(p, e)
+		}
 	}
-	report(Progress{Phase: Running, Message: "changing " + strings.Join(p.serviceNames(), ", ") + " on " + p.env.Name})
-	return d.push(ctx, in, id, p)
+	return failure(err)
 }
 
 // errUnchanged is the edit function's verdict that there is nothing to commit.
@@ -35,7 +40,7 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 	c := CommandResult{Outcome: Changed, AllowedBy: p.decision.by.String(), Details: p.notes}
 	var changes []FieldChange
 	var replaces []string
-	transport := d.Transports[p.env.Repository]
+	transport := d.opts.Transports[p.env.Repository]
 	receipt, err := transport.Update(ctx, p.env.Branch, func(tree Tree) (Commit, error) {
 		if err := d.recall(ctx, tree, in.at, id, p); err != nil {
 			return Commit{}, err
@@ -58,29 +63,49 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 		c.Changes, c.Revision = changed(changes), receipt.Revision
 		c.Details = append(replaces, c.Details...)
 	case errors.As(err, &before):
-		// The command was carried out before its answer was lost; the answer
-		// is what it would have been then.
-		c.Changes, c.Revision = before.changes, before.revision
+		return d.doneBefore(p, before)
 	case errors.Is(err, errUnchanged):
 		c.Outcome = Unchanged
-		c.Summary = fmt.Sprintf("%s already %s %s: nothing to change.", p.subject(), p.verb(), code(p.follows))
+		c.Summary = fmt.Sprintf("%s already %s %s: nothing to change.", p.subject(), p.verb(), p.follows)
 		return c
 	case errors.Is(err, ErrUnknown):
-		d.Log.ErrorContext(ctx, "outcome of push not known", "command", id, "error", err)
+		d.opts.Log.ErrorContext(ctx, "outcome of push not known", "command", id, "error", err)
 		c.Outcome = Unknown
 		c.Summary = fmt.Sprintf("It is not known whether %s was changed: the connection to the config repository broke, and it does not answer.", p.subject())
 		c.Details = []string{"See " + code("/status "+p.env.Name) + " in a while."}
 		return c
 	default:
-		d.Log.WarnContext(ctx, "not pushed", "command", id, "error", err)
+		d.opts.Log.WarnContext(ctx, "not pushed", "command", id, "error", err)
 		return failure(err)
 	}
-	if p.env.WebURL != "" {
-		c.URL = p.env.WebURL + "/commit/" + c.Revision
-	}
-	c.Summary = fmt.Sprintf("%s now %s %s.", p.subject(), p.verb(), code(p.follows))
+	c.URL = p.commitURL(c.Revision)
+	c.Summary = fmt.Sprintf("%s now %s %s.", p.subject(), p.verb(), p.follows)
 	c.Details = append(c.Details, p.outlook()...)
 	return c
+}
+
+// doneBefore is the result of a command that was carried out before its answer
+// was lost: what it would have been then, if that is still so.
+func (d *Deployer) doneBefore(p *plan, e *earlier) CommandResult {
+	c := CommandResult{Outcome: Changed, AllowedBy: e.allowedBy, Changes: e.changes, Revision: e.revision, URL: p.commitURL(e.revision)}
+	switch {
+	case e.overtaken != nil:
+		c.Summary = fmt.Sprintf("%s was changed, and changed again since.", code(p.env.Name))
+		c.Details = []string{"See " + code("/status "+p.env.Name)}
+	case len(p.edits) == 0 || p.obstacle != nil:
+		c.Summary = fmt.Sprintf("%s was changed as asked.", code(p.env.Name))
+	default:
+		c.Summary = fmt.Sprintf("%s now %s %s.", p.subject(), p.verb(), p.follows)
+		c.Details = p.outlook()
+	}
+	return c
+}
+
+func (p *plan) commitURL(revision string) string {
+	if p.env.WebURL == "" {
+		return ""
+	}
+	return p.env.WebURL + "/commit/" + revision
 }
 
 // subject is the services and where they are: `a`, `b` on `qa1`.
@@ -101,20 +126,20 @@ func (p *plan) verb() string {
 
 // outlook says what happens next.
 func (p *plan) outlook() []string {
-	back := "Back to the default: " + code("/default "+p.env.Name)
+	back := "Back to the default: " + code(p.back.String())
 	switch {
-	case p.follows == "the default":
+	case p.toDefault:
 		return []string{"The cluster takes the newest image that matches."}
-	case strings.Contains(p.follows, "@"):
+	case p.pinned:
 		return []string{"The cluster takes the image of that commit; later pushes do not change it.", back}
 	}
-	return []string{fmt.Sprintf("The cluster takes the newest image that matches; later pushes to %s follow.", code(p.follows)), back}
+	return []string{fmt.Sprintf("The cluster takes the newest image that matches; later pushes to %s follow.", p.follows), back}
 }
 
 // preview says what the command would change and whether it would be allowed.
 func (d *Deployer) preview(ctx context.Context, cmd Command, p *plan) CommandResult {
 	c := CommandResult{Outcome: Told, Details: p.notes}
-	err := d.Transports[p.env.Repository].View(ctx, p.env.Branch, func(tree Tree) error {
+	err := d.opts.Transports[p.env.Repository].View(ctx, p.env.Branch, func(tree Tree) error {
 		_, changes, err := d.edit(ctx, tree, p.edits)
 		c.Changes = changed(changes)
 		return err
@@ -122,9 +147,9 @@ func (d *Deployer) preview(ctx context.Context, cmd Command, p *plan) CommandRes
 	if err != nil {
 		return failure(err)
 	}
-	c.Summary = fmt.Sprintf("%s would then %s %s. Nothing was changed.", p.subject(), strings.TrimSuffix(p.verb(), "s"), code(p.follows))
+	c.Summary = fmt.Sprintf("%s would then %s %s. Nothing was changed.", p.subject(), strings.TrimSuffix(p.verb(), "s"), p.follows)
 	if len(c.Changes) == 0 {
-		c.Summary = fmt.Sprintf("%s already %s %s: there is nothing to change.", p.subject(), p.verb(), code(p.follows))
+		c.Summary = fmt.Sprintf("%s already %s %s: there is nothing to change.", p.subject(), p.verb(), p.follows)
 	}
 	if p.obstacle != nil {
 		c.Details = append(c.Details, "But it would be refused. "+p.obstacle.summary)
@@ -162,12 +187,12 @@ func (d *Deployer) edit(ctx context.Context, tree Tree, edits []wanted) (map[str
 		for _, i := range byFile[file] {
 			wants = append(wants, manifest.Edit{Location: edits[i].target.Location(), Value: edits[i].value})
 		}
-		after, done, err := d.Editor.Edit(before, wants...)
+		after, done, err := d.opts.Editor.Edit(before, wants...)
 		if err != nil {
 			return nil, nil, fmt.Errorf("edit %s: %w", file, err)
 		}
 		if string(after) != string(before) {
-			if err := d.Verify(before, after, wants...); err != nil {
+			if err := d.opts.Verify(before, after, wants...); err != nil {
 				return nil, nil, fmt.Errorf("the guard does not let the edit of %s pass: %w", file, err)
 			}
 			files[file] = after
@@ -225,21 +250,21 @@ func (d *Deployer) commit(in *inquiry, id string, p *plan, files map[string][]by
 		author.Email = in.actor.Login + "@users.noreply." + in.people.name
 	}
 	author.Name, author.Email = oneLine(author.Name, 100), oneLine(author.Email, 200)
-	subject := fmt.Sprintf("Deploy %s of %s to %s", p.follows, strings.Join(p.serviceNames(), ", "), p.env.Name)
-	if p.follows == "the default" {
+	subject := fmt.Sprintf("Deploy %s of %s to %s", strings.Trim(p.follows, "`"), strings.Join(p.serviceNames(), ", "), p.env.Name)
+	if p.toDefault {
 		subject = fmt.Sprintf("Return %s on %s to the default", strings.Join(p.serviceNames(), ", "), p.env.Name)
 	}
 	body := "Asked for by " + in.actor.Login
 	if in.pr != nil {
 		body += fmt.Sprintf(" on %s#%d", in.pr.Ref.Repo.Path, in.pr.Ref.Number)
 	}
-	committer := d.Config.Committer
+	committer := d.opts.Config.Committer
 	if in.direct != nil {
 		// A person at a terminal pushes with credentials of their own.
 		committer = author
 	}
 	return Commit{
-		Files: files, Author: author, Committer: committer, Time: d.Now().Truncate(time.Second),
+		Files: files, Author: author, Committer: committer, Time: d.opts.Now().Truncate(time.Second),
 		Message: dep.message(subject, body+"."),
 	}
 }

@@ -35,7 +35,7 @@ type Options struct {
 // nothing that matters in memory: two of them may work side by side on the
 // same repositories, in one process or in several.
 type Deployer struct {
-	Options
+	opts Options
 
 	mu      sync.Mutex
 	flights map[string]*flight
@@ -49,6 +49,9 @@ type flight struct {
 	result Result
 	err    error
 }
+
+// answerTimeout bounds the putting of an answer.
+const answerTimeout = 30 * time.Second
 
 // NewDeployer returns a deployer, or says which option is missing or does not
 // fit the configuration.
@@ -77,7 +80,7 @@ func NewDeployer(o Options) (*Deployer, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Deployer{Options: o, flights: make(map[string]*flight), selves: make(map[string]vcs.User)}, nil
+	return &Deployer{opts: o, flights: make(map[string]*flight), selves: make(map[string]vcs.User)}, nil
 }
 
 // Execute carries out a request: the whole way from what a person typed to the
@@ -98,7 +101,7 @@ func (d *Deployer) Execute(ctx context.Context, req Request, report func(Progres
 	req, ours := d.canonical(req)
 	if !ours {
 		reason := "no service comes from this repository"
-		d.Log.InfoContext(ctx, "request ignored", "request", oneLine(req.ID(), 200), "reason", reason)
+		d.opts.Log.InfoContext(ctx, "request ignored", "request", oneLine(req.ID(), 200), "reason", reason)
 		report(Progress{Phase: Ignored, Message: reason})
 		return Result{ID: req.ID()}, nil
 	}
@@ -146,8 +149,8 @@ func (d *Deployer) canonical(req Request) (Request, bool) {
 		return req, true
 	}
 	repo := &req.Comment.PullRequest.Repo
-	for _, name := range slices.Sorted(maps.Keys(d.Config.Services)) {
-		if source := d.Config.Services[name].Source; source.Same(*repo) {
+	for _, name := range slices.Sorted(maps.Keys(d.opts.Config.Services)) {
+		if source := d.opts.Config.Services[name].Source; source.Same(*repo) {
 			*repo = source
 			return req, true
 		}
@@ -160,25 +163,25 @@ func (d *Deployer) run(ctx context.Context, req Request, report func(Progress)) 
 	res := Result{ID: req.ID()}
 	in, err := d.read(ctx, req)
 	if ignored := new(ignoredError); errors.As(err, &ignored) {
-		d.Log.InfoContext(ctx, "request ignored", "request", res.ID, "reason", ignored.reason)
+		d.opts.Log.InfoContext(ctx, "request ignored", "request", res.ID, "reason", ignored.reason)
 		res.AnswerURL = ignored.answered
 		return res, nil
 	}
 	if err != nil {
-		d.Log.ErrorContext(ctx, "request not read", "request", res.ID, "error", err)
+		d.opts.Log.ErrorContext(ctx, "request not read", "request", res.ID, "error", err)
 		return res, fmt.Errorf("read request %s: %w", res.ID, err)
 	}
 
 	res.Actor = in.actor.Login
 	for i, p := range in.commands {
-		began := d.Now()
+		began := d.opts.Now()
 		id := fmt.Sprintf("%s/%d", res.ID, i+1)
 		c := d.command(ctx, in, id, p, report)
 		c.ID, c.Command = id, p.Command
 		res.Commands = append(res.Commands, c)
-		d.Log.InfoContext(ctx, "command", "command", id, "actor", in.actor.Login, "verb", string(p.Command.Verb),
+		d.opts.Log.InfoContext(ctx, "command", "command", id, "actor", in.actor.Login, "verb", string(p.Command.Verb),
 			"env", oneLine(p.Command.Environment, maxName), "pr", in.source(), "outcome", string(c.Outcome),
-			"summary", c.Summary, "allowed_by", c.AllowedBy, "commit", c.Revision, "took", d.Now().Sub(began))
+			"summary", c.Summary, "allowed_by", c.AllowedBy, "commit", c.Revision, "took", d.opts.Now().Sub(began))
 	}
 	if in.pr == nil || req.Direct != nil {
 		return res, nil
@@ -186,9 +189,12 @@ func (d *Deployer) run(ctx context.Context, req Request, report func(Progress)) 
 
 	res.Markdown = Markdown(res)
 	in.answer.Final, in.answer.Body = true, res.Markdown
-	answer, err := in.provider.PutAnswer(ctx, in.pr.Ref, in.answer)
+	// What was done is told even if the request's own time is over.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
+	answer, err := retry(ctx, func() (vcs.Answer, error) { return in.provider.PutAnswer(ctx, in.pr.Ref, in.answer) })
 	if err != nil {
-		d.Log.ErrorContext(ctx, "answer not put", "request", res.ID, "error", err)
+		d.opts.Log.ErrorContext(ctx, "answer not put", "request", res.ID, "error", err)
 		return res, fmt.Errorf("answer request %s: %w", res.ID, err)
 	}
 	res.AnswerURL = answer.URL

@@ -44,6 +44,7 @@ var (
 type world struct {
 	*provider
 	repository *gitopstest.Memory
+	options    gitops.Options
 	deployer   *gitops.Deployer
 	now        time.Time
 	lastID     int64
@@ -86,7 +87,7 @@ func (w *world) newDeployer(t *testing.T) *gitops.Deployer {
 		}
 		return s
 	}
-	d, err := gitops.NewDeployer(gitops.Options{
+	w.options = gitops.Options{
 		Config: gitops.Config{
 			Committer: gitops.Signature{Name: "Tidebot", Email: "tidebot@example.com"},
 			Environments: map[string]gitops.Environment{
@@ -101,7 +102,8 @@ func (w *world) newDeployer(t *testing.T) *gitops.Deployer {
 		Transports: map[string]gitops.Transport{"cluster": w.repository},
 		Editor:     yamledit.Editor{}, Verify: yamledit.Verify,
 		Now: func() time.Time { return w.now },
-	})
+	}
+	d, err := gitops.NewDeployer(w.options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -516,7 +518,7 @@ func TestSeveralCommandsInACommentGetOneAnswer(t *testing.T) {
 
 func TestTheGuardStopsAWrongEdit(t *testing.T) {
 	w := newWorld(t)
-	o := w.deployer.Options
+	o := w.options
 	o.Editor = sloppy{}
 	d, err := gitops.NewDeployer(o)
 	if err != nil {
@@ -574,7 +576,7 @@ func TestNewDeployerSaysWhatIsMissing(t *testing.T) {
 		"no transport for":       func(o *gitops.Options) { o.Transports = nil },
 		"no provider github.com": func(o *gitops.Options) { o.Providers = nil },
 	} {
-		o := w.deployer.Options
+		o := w.options
 		breakIt(&o)
 		if _, err := gitops.NewDeployer(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

@@ -22,10 +22,21 @@ const (
 	maxHistory = 500
 )
 
+// maxAge is how old a command may be that has no commit yet. Nobody waits for
+// it any more, and much may have been said since.
+const maxAge = 15 * time.Minute
+
+// oldInARow is how many commits in a row must be older than a command before
+// the search for it ends. One alone may come from a clock that is slow.
+const oldInARow = 20
+
 // An earlier is the error that says that a command has its commit already.
 type earlier struct {
-	revision string
-	changes  []FieldChange
+	revision  string
+	allowedBy string
+	changes   []FieldChange
+	// overtaken is set if what it changed was changed again since.
+	overtaken *refusal
 }
 
 func (e *earlier) Error() string { return "carried out before, in commit " + e.revision }
@@ -35,13 +46,15 @@ func (e *earlier) Error() string { return "carried out before, in commit " + e.r
 // commits back to when the command was made.
 func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id string, p *plan) error {
 	var overtaken *refusal
-	seen := 0
+	seen, old := 0, 0
 	for t, err := range tree.Log(ctx) {
 		if err != nil {
 			return fmt.Errorf("read the history of %s: %w", p.env.Branch, err)
 		}
 		info := t.Info()
-		if info.Committed.Before(at.Add(-skew)) {
+		if !info.Committed.Before(at.Add(-skew)) {
+			old = 0
+		} else if old++; old > oldInARow {
 			break
 		}
 		if seen++; seen > maxRecall {
@@ -50,22 +63,22 @@ func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id strin
 				[]string{"Say it again."},
 			}
 		}
-		dep, ok := parseDeployment(info, d.Config.Committer)
+		dep, ok := parseDeployment(info, d.opts.Config.Committer)
 		switch {
 		case ok && dep.command == id:
-			changes, err := d.changesOf(ctx, t, p)
+			changes, err := d.changesOf(ctx, t, d.targetsOf(dep))
 			if err != nil {
 				return err
 			}
-			return &earlier{info.Revision, changes}
+			return &earlier{info.Revision, dep.allowedBy, changes, overtaken}
 		case overtaken != nil:
 		case ok:
-			if dep.at.After(at) && dep.touches(p.env.Name, p.serviceNames()...) {
+			if d.credible(dep.at) && dep.after(at, id) && dep.touches(p.env.Name, p.serviceNames()...) {
 				overtaken = newer(p, "a later command of "+code(dep.by), dep.at)
 			}
-		case info.Committed.After(at):
+		case d.credible(info.Committed) && info.Committed.After(at):
 			// Nobody's command, but somebody may have changed a field by hand.
-			changes, err := d.changesOf(ctx, t, p)
+			changes, err := d.changesOf(ctx, t, p.targets())
 			if err != nil {
 				return err
 			}
@@ -80,36 +93,65 @@ func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id strin
 	return nil
 }
 
+// credible tells that a time can be true. One that lies in the future would
+// overtake every command until it has come.
+func (d *Deployer) credible(at time.Time) bool { return !at.After(d.opts.Now().Add(skew)) }
+
 func newer(p *plan, by string, at time.Time) *refusal {
 	return &refusal{
-		fmt.Sprintf("Not deployed, nothing changed: %s was set by %s, at %s.", p.subject(), by, at.UTC().Format("15:04:05 UTC")),
+		fmt.Sprintf("Not deployed, nothing changed: %s was set by %s, at %s.", p.subject(), by, at.UTC().Format("2006-01-02 15:04:05 UTC")),
 		[]string{"Say it again if you still want it."},
 	}
 }
 
-// changesOf returns what a commit changed in the plan's targets, against its
-// first parent. A file or field that was not there is no change of it.
-func (d *Deployer) changesOf(ctx context.Context, tree Tree, p *plan) ([]FieldChange, error) {
+// before looks for the commit of a command that is about to be refused: if it
+// was carried out before its answer was lost, "nothing changed" would be a lie.
+func (d *Deployer) before(ctx context.Context, in *inquiry, id string, p *plan) error {
+	return d.opts.Transports[p.env.Repository].View(ctx, p.env.Branch, func(tree Tree) error {
+		err := d.recall(ctx, tree, in.at, id, p)
+		if errors.As(err, new(*refusal)) {
+			return nil // it is being refused already
+		}
+		return err
+	})
+}
+
+// targetsOf are the targets that a deployment of the past was about.
+func (d *Deployer) targetsOf(dep deployment) []Target {
+	var targets []Target
+	env, ok := lookup(d.opts.Config.Environments, dep.environment)
+	for _, c := range dep.changes {
+		s, known := lookup(d.opts.Config.Services, c.service)
+		if ok && known && !slices.ContainsFunc(targets, func(t Target) bool { return t.Service == s.Name }) {
+			targets = append(targets, s.Targets[env.Name]...)
+		}
+	}
+	return targets
+}
+
+// changesOf returns what a commit changed in the targets, against its first
+// parent. A file or field that was not there is no change of it.
+func (d *Deployer) changesOf(ctx context.Context, tree Tree, targets []Target) ([]FieldChange, error) {
 	parent, err := tree.Parent(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the history of %s: %w", p.env.Branch, err)
+		return nil, fmt.Errorf("read the parent of %s: %w", tree.Info().Revision, err)
 	}
 	var changes []FieldChange
-	for _, e := range p.edits {
-		before, old, err := d.value(ctx, parent, e.target)
+	for _, t := range targets {
+		before, old, err := d.value(ctx, parent, t)
 		if err != nil {
 			return nil, err
 		}
-		after, now, err := d.value(ctx, tree, e.target)
+		after, now, err := d.value(ctx, tree, t)
 		if err != nil {
 			return nil, err
 		}
 		if old.Line > 0 && now.Line > 0 && old.Value != now.Value {
 			changes = append(changes, FieldChange{
-				Target: e.target, Old: old.Value, New: now.Value, Line: now.Line,
+				Target: t, Old: old.Value, New: now.Value, Line: now.Line,
 				OldText: lineOf(before, old.Line), NewText: lineOf(after, now.Line),
 			})
 		}
@@ -127,7 +169,7 @@ func (d *Deployer) value(ctx context.Context, tree Tree, t Target) ([]byte, mani
 	if err != nil {
 		return nil, manifest.Value{}, fmt.Errorf("read %s at %s: %w", t.File, tree.Info().Revision, err)
 	}
-	values, err := d.Editor.Get(src, t.Location())
+	values, err := d.opts.Editor.Get(src, t.Location())
 	if _, refused := errors.AsType[*manifest.Error](err); refused {
 		return nil, manifest.Value{}, nil
 	}
@@ -147,7 +189,7 @@ func (d *Deployer) replaced(ctx context.Context, tree Tree, p *plan, changes []F
 			standing[c.Target.Service] = c.Old
 		}
 	}
-	if len(standing) == 0 && p.follows != "the default" {
+	if len(standing) == 0 && !p.toDefault {
 		return []string{"Replaces the default."}
 	}
 	var details []string
@@ -169,7 +211,7 @@ func (d *Deployer) replaced(ctx context.Context, tree Tree, p *plan, changes []F
 		return len(standing) > 0
 	})
 	if err != nil {
-		d.Log.WarnContext(ctx, "replaced deployment not found", "env", p.env.Name, "error", err)
+		d.opts.Log.WarnContext(ctx, "replaced deployment not found", "env", p.env.Name, "error", err)
 	}
 	return details
 }
@@ -185,7 +227,7 @@ func (d *Deployer) eachDeployment(ctx context.Context, tree Tree, fn func(Tree, 
 		if seen++; seen > maxHistory {
 			return nil
 		}
-		if dep, ok := parseDeployment(t.Info(), d.Config.Committer); ok && !fn(t, dep) {
+		if dep, ok := parseDeployment(t.Info(), d.opts.Config.Committer); ok && !fn(t, dep) {
 			return nil
 		}
 	}

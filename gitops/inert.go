@@ -91,7 +91,7 @@ func markdownText(s string) string {
 		switch {
 		case isHex(r):
 			// Seven digits and more may be a commit.
-			if hex++; hex == 5 {
+			if hex++; hex > 1 && hex%4 == 1 {
 				b.WriteString(gap)
 			}
 		default:

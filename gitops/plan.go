@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tidebot-dev/tidebot/vcs"
 )
@@ -19,8 +20,10 @@ type plan struct {
 	decision decision
 	edits    []wanted
 	// follows is what the fields follow afterwards, for people: a branch, a
-	// commit, or the default.
-	follows string
+	// commit, or the default. back is the command that undoes it.
+	follows           string
+	toDefault, pinned bool
+	back              Command
 	// revisions are the commits that the sources' branch pointed to.
 	revisions []string
 	// notes are told beside the result.
@@ -47,6 +50,14 @@ func (r *refusal) result() CommandResult {
 	return CommandResult{Outcome: Refused, Summary: r.summary, Details: r.details}
 }
 
+func (p *plan) targets() []Target {
+	targets := make([]Target, len(p.edits))
+	for i, e := range p.edits {
+		targets[i] = e.target
+	}
+	return targets
+}
+
 func (p *plan) serviceNames() []string {
 	names := make([]string, len(p.services))
 	for i, s := range p.services {
@@ -58,28 +69,29 @@ func (p *plan) serviceNames() []string {
 // plan finds out what a command of verb deploy, default or diff would do. What
 // cannot be done at all is an error, a *refusal or a failure; what only may not
 // be done is the plan's obstacle.
+// The plan then is as far as it was made.
 func (d *Deployer) plan(ctx context.Context, in *inquiry, cmd Command) (*plan, error) {
-	p := new(plan)
+	p := &plan{back: Command{Verb: Default, Environment: cmd.Environment, Services: cmd.Services}}
 	var ok bool
-	if p.env, ok = lookup(d.Config.Environments, cmd.Environment); !ok {
-		return nil, &refusal{
+	if p.env, ok = lookup(d.opts.Config.Environments, cmd.Environment); !ok {
+		return p, &refusal{
 			fmt.Sprintf("Nothing done: there is no environment %s.", code(cmd.Environment)),
 			d.usable(ctx, in),
 		}
 	}
 	if err := d.pickServices(in, cmd, p); err != nil {
-		return nil, err
+		return p, err
 	}
 	p.decision = authorize(ctx, in.people, p.env, p.sources)
 
 	var err error
 	if cmd.Verb == Default {
-		err = p.toDefault()
+		err = p.wantDefault()
 	} else {
 		err = d.toBranch(ctx, in, cmd, p)
 	}
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	p.obstacle = d.obstacle(ctx, in, cmd, p)
 	return p, nil
@@ -127,10 +139,10 @@ func (d *Deployer) pickServices(in *inquiry, cmd Command, p *plan) error {
 // request's own repository. Only a person at a terminal has them all.
 func (d *Deployer) services(in *inquiry) map[string]Service {
 	if in.pr == nil {
-		return d.Config.Services
+		return d.opts.Config.Services
 	}
 	own := make(map[string]Service)
-	for name, s := range d.Config.Services {
+	for name, s := range d.opts.Config.Services {
 		if s.Source.Same(in.pr.Ref.Repo) {
 			own[name] = s
 		}
@@ -138,9 +150,9 @@ func (d *Deployer) services(in *inquiry) map[string]Service {
 	return own
 }
 
-// toDefault wants the default of each target.
-func (p *plan) toDefault() error {
-	p.follows = "the default"
+// wantDefault wants the default of each target.
+func (p *plan) wantDefault() error {
+	p.follows, p.toDefault = "the default", true
 	for _, s := range p.services {
 		for _, t := range s.Targets[p.env.Name] {
 			if t.Default == "" {
@@ -165,9 +177,9 @@ func (d *Deployer) toBranch(ctx context.Context, in *inquiry, cmd Command, p *pl
 	if err != nil {
 		return err
 	}
-	p.follows = in.branch
+	p.follows = code(in.branch)
 	if sha != "" {
-		p.follows = in.branch + "@" + sha
+		p.follows, p.pinned = code(in.branch+"@"+sha), true
 	}
 	others := make(map[vcs.Repo][]string)
 	for _, source := range p.sources {
@@ -291,6 +303,12 @@ func (d *Deployer) obstacle(ctx context.Context, in *inquiry, cmd Command, p *pl
 	if !p.decision.allowed {
 		return d.denied(ctx, in, cmd, p)
 	}
+	if age := d.opts.Now().Sub(in.at); age > maxAge {
+		return &refusal{
+			fmt.Sprintf("Not deployed, nothing changed: the command came here only %s after it was made.", age.Round(time.Minute)),
+			[]string{"Say it again if you still want it."},
+		}
+	}
 	if cmd.Verb == Default || in.pr == nil {
 		return nil
 	}
@@ -303,7 +321,7 @@ func (d *Deployer) obstacle(ctx context.Context, in *inquiry, cmd Command, p *pl
 	case in.pr.State != vcs.Open:
 		return &refusal{
 			fmt.Sprintf("Not deployed, nothing changed: the pull request is %s.", in.pr.State),
-			[]string{fmt.Sprintf("Reopen it, or go back to the default: %s", code("/default "+p.env.Name))},
+			[]string{fmt.Sprintf("Reopen it, or go back to the default: %s", code(p.back.String()))},
 		}
 	}
 	return nil
@@ -313,7 +331,7 @@ func (d *Deployer) obstacle(ctx context.Context, in *inquiry, cmd Command, p *pl
 func (d *Deployer) denied(ctx context.Context, in *inquiry, cmd Command, p *plan) *refusal {
 	what := "Not deployed, nothing changed"
 	if p.decision.err != nil {
-		d.Log.WarnContext(ctx, "permission not known", "actor", in.actor.Login, "env", p.env.Name, "error", p.decision.err)
+		d.opts.Log.WarnContext(ctx, "permission not known", "actor", in.actor.Login, "env", p.env.Name, "error", p.decision.err)
 		return &refusal{
 			fmt.Sprintf("%s: it could not be found out whether %s may deploy to %s.", what, code(in.actor.Login), code(p.env.Name)),
 			[]string{"The provider did not answer as it should. Say it again in a while."},
@@ -328,7 +346,7 @@ func (d *Deployer) denied(ctx context.Context, in *inquiry, cmd Command, p *plan
 		who = strings.Join(rules, ", or ")
 	}
 	r := &refusal{summary: fmt.Sprintf("%s: %s is for %s.", what, code(p.env.Name), who)}
-	r.details = append(r.details, fmt.Sprintf("%s is none of these (asked at %s).", code(in.actor.Login), d.Now().UTC().Format("15:04 UTC")))
+	r.details = append(r.details, fmt.Sprintf("%s is none of these (asked at %s).", code(in.actor.Login), d.opts.Now().UTC().Format("15:04 UTC")))
 	r.details = append(r.details, d.usable(ctx, in)...)
 	if len(rules) > 0 {
 		r.details = append(r.details, fmt.Sprintf("Or ask one of them to say %s here.", code(cmd.String())))
@@ -339,8 +357,8 @@ func (d *Deployer) denied(ctx context.Context, in *inquiry, cmd Command, p *plan
 // usable lists the environments that the actor can deploy to from here.
 func (d *Deployer) usable(ctx context.Context, in *inquiry) []string {
 	var names []string
-	for _, name := range slices.Sorted(maps.Keys(d.Config.Environments)) {
-		if d.canUse(ctx, in, d.Config.Environments[name]) {
+	for _, name := range slices.Sorted(maps.Keys(d.opts.Config.Environments)) {
+		if d.canUse(ctx, in, d.opts.Config.Environments[name]) {
 			names = append(names, code(name))
 		}
 	}

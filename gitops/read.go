@@ -51,14 +51,14 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 		return d.readDirect(ctx, req.Direct)
 	}
 	ref := req.Comment
-	p := d.Providers[ref.PullRequest.Repo.Provider]
+	p := d.opts.Providers[ref.PullRequest.Repo.Provider]
 
 	var comment vcs.Comment
 	var pr vcs.PullRequest
 	var self vcs.User
 	err := together(
 		func() (err error) {
-			comment, err = retry(ctx, func() (vcs.Comment, error) { return p.Comment(ctx, ref) })
+			comment, err = readComment(ctx, p, ref)
 			return
 		},
 		func() (err error) {
@@ -123,7 +123,7 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 			defer cancel()
 			if err := recovered(func() error { return r.React(ctx, ref, vcs.Eyes) }); err != nil {
-				d.Log.DebugContext(ctx, "reaction not put", "request", req.ID(), "error", err)
+				d.opts.Log.DebugContext(ctx, "reaction not put", "request", req.ID(), "error", err)
 			}
 		}()
 	}
@@ -135,14 +135,14 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) {
 	name := r.Provider
 	if name == "" {
-		for only := range d.Providers {
-			if len(d.Providers) > 1 {
+		for only := range d.opts.Providers {
+			if len(d.opts.Providers) > 1 {
 				return nil, errors.New("several providers are configured: say which one")
 			}
 			name = only
 		}
 	}
-	p := d.Providers[name]
+	p := d.opts.Providers[name]
 	if p == nil {
 		return nil, fmt.Errorf("provider %q is not configured", oneLine(name, maxName))
 	}
@@ -151,7 +151,7 @@ func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) 
 		return nil, fmt.Errorf("ask who the token belongs to: %w", err)
 	}
 	in := &inquiry{
-		at: d.Now(), actor: self, provider: p, direct: r, branch: r.Branch,
+		at: d.opts.Now(), actor: self, provider: p, direct: r, branch: r.Branch,
 		people: &people{provider: p, name: name, actor: self.Login},
 	}
 	parsed := Parsed{Command: r.Command}
@@ -173,6 +173,22 @@ func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) 
 	return in, nil
 }
 
+// readComment reads a comment that may have been made this very second: a
+// provider with replicas can say for a moment that it is not there.
+func readComment(ctx context.Context, p vcs.Provider, ref vcs.CommentRef) (vcs.Comment, error) {
+	ask := func() (vcs.Comment, error) { return p.Comment(ctx, ref) }
+	c, err := retry(ctx, ask)
+	if !errors.Is(err, vcs.ErrNotFound) {
+		return c, err
+	}
+	select {
+	case <-time.After(time.Second):
+		return retry(ctx, ask)
+	case <-ctx.Done():
+		return c, err
+	}
+}
+
 // self is the bot's account, asked once: a deployer has its tokens for life.
 func (d *Deployer) self(ctx context.Context, provider string) (vcs.User, error) {
 	d.mu.Lock()
@@ -181,7 +197,7 @@ func (d *Deployer) self(ctx context.Context, provider string) (vcs.User, error) 
 	if ok {
 		return self, nil
 	}
-	self, err := retry(ctx, func() (vcs.User, error) { return d.Providers[provider].Self(ctx) })
+	self, err := retry(ctx, func() (vcs.User, error) { return d.opts.Providers[provider].Self(ctx) })
 	if err != nil {
 		return vcs.User{}, err
 	}

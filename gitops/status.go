@@ -10,9 +10,9 @@ import (
 // status tells what runs where.
 func (d *Deployer) status(ctx context.Context, in *inquiry, cmd Command) CommandResult {
 	services := d.services(in)
-	environments := slices.Sorted(maps.Keys(d.Config.Environments))
+	environments := slices.Sorted(maps.Keys(d.opts.Config.Environments))
 	if cmd.Environment != "" {
-		env, ok := lookup(d.Config.Environments, cmd.Environment)
+		env, ok := lookup(d.opts.Config.Environments, cmd.Environment)
 		if !ok {
 			return (&refusal{fmt.Sprintf("There is no environment %s.", code(cmd.Environment)), d.usable(ctx, in)}).result()
 		}
@@ -33,7 +33,7 @@ func (d *Deployer) status(ctx context.Context, in *inquiry, cmd Command) Command
 	c := CommandResult{Outcome: Told}
 	away, unread := 0, 0
 	for _, name := range environments {
-		env := d.Config.Environments[name]
+		env := d.opts.Config.Environments[name]
 		var targets []Target
 		for _, s := range names {
 			targets = append(targets, services[s].Targets[name]...)
@@ -43,7 +43,7 @@ func (d *Deployer) status(ctx context.Context, in *inquiry, cmd Command) Command
 		}
 		found, err := d.fieldStatus(ctx, env, targets)
 		if err != nil {
-			d.Log.WarnContext(ctx, "status not read", "env", name, "error", err)
+			d.opts.Log.WarnContext(ctx, "status not read", "env", name, "error", err)
 			c.Details = append(c.Details, fmt.Sprintf("%s could not be read: %s", code(name), oneLine(err.Error(), 300)))
 			unread++
 			continue
@@ -71,7 +71,7 @@ func (d *Deployer) status(ctx context.Context, in *inquiry, cmd Command) Command
 // fieldStatus reads targets of one environment and looks up who set them.
 func (d *Deployer) fieldStatus(ctx context.Context, env Environment, targets []Target) ([]FieldStatus, error) {
 	var found []FieldStatus
-	err := d.Transports[env.Repository].View(ctx, env.Branch, func(tree Tree) error {
+	err := d.opts.Transports[env.Repository].View(ctx, env.Branch, func(tree Tree) error {
 		found = make([]FieldStatus, len(targets))
 		open := make(map[string][]*FieldStatus) // by service, not yet found in the history
 		for i, t := range targets {
@@ -82,7 +82,7 @@ func (d *Deployer) fieldStatus(ctx context.Context, env Environment, targets []T
 				f.Problem = oneLine(fmt.Sprintf("read %s: %v", t.File, err), 300)
 				continue
 			}
-			values, err := d.Editor.Get(src, t.Location())
+			values, err := d.opts.Editor.Get(src, t.Location())
 			if err != nil {
 				f.Problem = oneLine(fmt.Sprintf("%s: %v", t.File, err), 300)
 				continue

@@ -114,6 +114,31 @@ func parseTrailers(message string) (deployment, bool) {
 	return dep, dep.command != "" && dep.environment != ""
 }
 
+// after tells that the deployment's command was made after the one with this
+// time and ID. Providers' times have whole seconds; within one, comments are
+// ordered by their IDs, and commands of a comment by their numbers.
+func (dep deployment) after(at time.Time, command string) bool {
+	if !dep.at.Equal(at.Truncate(time.Second)) {
+		return dep.at.After(at)
+	}
+	place, comment, n := cutCommand(dep.command)
+	otherPlace, otherComment, otherN := cutCommand(command)
+	return place == otherPlace && (comment > otherComment || comment == otherComment && n > otherN)
+}
+
+// cutCommand cuts a command ID into the pull request, the comment's ID and the
+// number of the command in it; all but place are 0 for one without a comment.
+func cutCommand(id string) (place string, comment, n int64) {
+	place, rest, ok := strings.Cut(id, "/comment/")
+	if !ok {
+		return id, 0, 0
+	}
+	first, second, _ := strings.Cut(rest, "/")
+	comment, _ = strconv.ParseInt(first, 10, 64)
+	n, _ = strconv.ParseInt(second, 10, 64)
+	return place, comment, n
+}
+
 // touches tells that the deployment changed one of the services in the
 // environment.
 func (dep deployment) touches(environment string, services ...string) bool {
@@ -134,7 +159,7 @@ func (dep deployment) wrote(service, value string) bool {
 
 // word writes a value so that it is one word of a Deploy-Change trailer.
 func word(s string) string {
-	if s == "" || s == "->" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if s == "" || s == "->" || s[0] == '"' || strings.Contains(s, " ") || oneLine(s, len(s)) != s {
 		return strconv.QuoteToASCII(s)
 	}
 	return s

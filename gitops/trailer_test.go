@@ -80,3 +80,25 @@ func FuzzTrailers(f *testing.F) {
 		}
 	})
 }
+
+func TestValuesWithHiddenCharactersAreReadBack(t *testing.T) {
+	dep := sample()
+	dep.changes = []valueChange{{"shoreline", "glob:a\u00a0b", "glob:\u200bc"}}
+	got, ok := parseDeployment(CommitInfo{Committer: botSignature, Message: dep.message("Deploy", "")}, botSignature)
+	if !ok || len(got.changes) != 1 || got.changes[0] != dep.changes[0] {
+		t.Errorf("read back as %+v", got)
+	}
+}
+
+func TestOnlyAPlainAddressIsALink(t *testing.T) {
+	for in, want := range map[string]bool{
+		"https://github.com/o/r/pull/12":               true,
+		"https://github.com/o/r/pull/12<img src=x>":    false,
+		"https://github.com/@org/everyone":             false,
+		"https://github.com/o/r/pull/12 @org/everyone": false,
+	} {
+		if got := address(in) == in; got != want {
+			t.Errorf("%s is written %s", in, address(in))
+		}
+	}
+}
