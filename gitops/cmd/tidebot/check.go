@@ -27,7 +27,7 @@ func check(ctx context.Context, configPath string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d, err := wire(f, slog.New(slog.DiscardHandler))
+	o, err := options(f, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -36,9 +36,9 @@ func check(ctx context.Context, configPath string, w io.Writer) error {
 			return fmt.Errorf("front-end %s: %w", name, err)
 		}
 	}
-	wrong := checkProviders(ctx, d, w)
-	wrong += checkTargets(ctx, d, w)
-	wrong += checkPublic(ctx, d, w)
+	wrong := checkProviders(ctx, o, w)
+	wrong += checkTargets(ctx, o, w)
+	wrong += checkPublic(ctx, o, w)
 	if wrong > 0 {
 		return fmt.Errorf("%d problems, see above", wrong)
 	}
@@ -47,10 +47,10 @@ func check(ctx context.Context, configPath string, w io.Writer) error {
 }
 
 // checkProviders says as whom the bot acts.
-func checkProviders(ctx context.Context, d *gitops.Deployer, w io.Writer) (wrong int) {
-	for _, name := range slices.Sorted(maps.Keys(d.Providers)) {
+func checkProviders(ctx context.Context, o gitops.Options, w io.Writer) (wrong int) {
+	for _, name := range slices.Sorted(maps.Keys(o.Providers)) {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		self, err := d.Providers[name].Self(ctx)
+		self, err := o.Providers[name].Self(ctx)
 		cancel()
 		if err != nil {
 			wrong++
@@ -63,15 +63,15 @@ func checkProviders(ctx context.Context, d *gitops.Deployer, w io.Writer) (wrong
 }
 
 // checkTargets prints the matrix of environments and services.
-func checkTargets(ctx context.Context, d *gitops.Deployer, w io.Writer) (wrong int) {
+func checkTargets(ctx context.Context, o gitops.Options, w io.Writer) (wrong int) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "\nENVIRONMENT\tSERVICE\tFIELD\tWHERE\tVALUE")
-	for _, name := range slices.Sorted(maps.Keys(d.Config.Environments)) {
-		env := d.Config.Environments[name]
-		targets := targetsOf(d.Config, name)
+	for _, name := range slices.Sorted(maps.Keys(o.Config.Environments)) {
+		env := o.Config.Environments[name]
+		targets := targetsOf(o.Config, name)
 		rows := make([]string, len(targets))
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
-		err := d.Transports[env.Repository].View(ctx, env.Branch, func(tree gitops.Tree) error {
+		err := o.Transports[env.Repository].View(ctx, env.Branch, func(tree gitops.Tree) error {
 			for i, t := range targets {
 				rows[i] = ""
 				src, err := tree.ReadFile(ctx, t.File)
@@ -116,10 +116,10 @@ func targetsOf(c gitops.Config, environment string) []gitops.Target {
 
 // checkPublic finds rules that would allow everybody: read permission on a
 // repository that is public.
-func checkPublic(ctx context.Context, d *gitops.Deployer, w io.Writer) (wrong int) {
-	for _, name := range slices.Sorted(maps.Keys(d.Config.Services)) {
-		s := d.Config.Services[name]
-		asker, ok := d.Providers[s.Source.Provider].(vcs.Visibility)
+func checkPublic(ctx context.Context, o gitops.Options, w io.Writer) (wrong int) {
+	for _, name := range slices.Sorted(maps.Keys(o.Config.Services)) {
+		s := o.Config.Services[name]
+		asker, ok := o.Providers[s.Source.Provider].(vcs.Visibility)
 		if !ok {
 			continue
 		}
@@ -132,7 +132,7 @@ func checkPublic(ctx context.Context, d *gitops.Deployer, w io.Writer) (wrong in
 			continue
 		}
 		for _, env := range slices.Sorted(maps.Keys(s.Targets)) {
-			reads := slices.ContainsFunc(d.Config.Environments[env].Allow, func(r gitops.Rule) bool { return r.Permission == vcs.Read })
+			reads := slices.ContainsFunc(o.Config.Environments[env].Allow, func(r gitops.Rule) bool { return r.Permission == vcs.Read })
 			if public && reads {
 				wrong++
 				fmt.Fprintf(w, "environment %s: source:read would allow everybody to deploy %s, whose source %s is public; say source:write\n", env, name, s.Source)

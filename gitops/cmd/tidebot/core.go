@@ -82,14 +82,16 @@ func (c *core) Execute(ctx context.Context, req gitops.Request, report func(gito
 		}
 		c.metrics.request(result, err, time.Since(began))
 	}()
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	select {
 	case c.working <- struct{}{}:
 		defer func() { <-c.working }()
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	}
+	// The time begins with the turn: those before it in the queue do not
+	// count against an accepted request.
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	return d.Execute(ctx, req, func(p gitops.Progress) {
 		if p.Phase != gitops.Accepted {
 			report(p)

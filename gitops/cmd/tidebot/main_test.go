@@ -261,7 +261,7 @@ func TestAnOlderCommandDeliveredAgainAfterARestartDoesNotUndoANewer(t *testing.T
 	p.Forge.Advance(2 * time.Second)
 	p.say(t, "/default qa1")
 	answers := p.answers(t, 2)
-	if !strings.Contains(answers[1], "now follows `the default`") {
+	if !strings.Contains(answers[1], "now follows the default") {
 		t.Errorf("second answer:\n%s", answers[1])
 	}
 	// Even with its answer gone, the older command is known by its commit.
@@ -278,6 +278,9 @@ func TestAnOlderCommandDeliveredAgainAfterARestartDoesNotUndoANewer(t *testing.T
 	p.start(t)
 	p.deliver(t, a)
 	p.answers(t, 1)
+	if answer := p.Answers()[0]; !strings.Contains(answer, "changed again since") {
+		t.Errorf("answer:\n%s", answer)
+	}
 	if got := p.commits(t); len(got) != 2 || p.value(t) != "glob:master-*" {
 		t.Errorf("commits %q, value %s; want two and the default", got, p.value(t))
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/tidebot-dev/tidebot/gitops"
 	"github.com/tidebot-dev/tidebot/gitops/config"
 	"github.com/tidebot-dev/tidebot/gitops/supervisor"
 )
@@ -31,6 +32,11 @@ func serve(ctx context.Context, configPath string, log *slog.Logger) error {
 	if err := undumpable(); err != nil {
 		return err
 	}
+	// Before anything that takes time: a SIGHUP that nobody waits for ends
+	// the process.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	f, err := load(configPath)
 	if err != nil {
 		return err
@@ -38,7 +44,7 @@ func serve(ctx context.Context, configPath string, log *slog.Logger) error {
 	if len(f.Frontends) == 0 {
 		return errors.New("no front-end is configured, so that no command can come: see frontends: in the reference")
 	}
-	deployer, err := wire(f, log)
+	deployer, disconnect, err := wire(f, log)
 	if err != nil {
 		return err
 	}
@@ -72,15 +78,15 @@ func serve(ctx context.Context, configPath string, log *slog.Logger) error {
 			}
 		})
 	}
-	wg.Go(func() { reload(run, configPath, f, core, log) })
+	wg.Go(func() { reload(run, hup, configPath, f, disconnect, core) })
 	log.InfoContext(ctx, "serving", "version", version(), "core", f.Core.Listen, "frontends", slices.Sorted(maps.Keys(supervisors)))
 
 	<-run.Done()
 	log.Info("stopping")
 	fronts.Wait() // with what they have brought
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	err = status.Shutdown(late)
+	// Nobody needs the rest of a status page, and a connection that was opened
+	// and says nothing must not hold up the end.
+	err = status.Close()
 	wg.Wait()
 	if ctx.Err() == nil {
 		err = errors.Join(context.Cause(run), err)
@@ -158,36 +164,40 @@ func program(name, command string) (string, error) {
 
 // reload reads the configuration again at each SIGHUP and swaps the deployer,
 // whole or not at all.
-func reload(ctx context.Context, configPath string, running *config.File, c *core, log *slog.Logger) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func reload(ctx context.Context, hup <-chan os.Signal, configPath string, running *config.File, disconnect func(), c *core) {
+	defer func() { disconnect() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
 		}
-		f, err := load(configPath)
-		if err == nil {
-			if !sameProcesses(running, f) {
-				err = errors.New("core and frontends cannot be changed without a restart")
-			}
-		}
-		if err == nil {
-			var d, wireErr = wire(f, log)
-			if err = wireErr; err == nil {
-				c.deployer.Store(d)
-			}
-		}
+		old := disconnect
+		d, disconnectNew, err := rewire(configPath, running, c.log)
 		if err != nil {
 			c.metrics.reloads.WithLabelValues("refused").Inc()
-			log.Error("configuration not reloaded, the old one stays", "error", err)
+			c.log.Error("configuration not reloaded, the old one stays", "error", err)
 			continue
 		}
+		c.deployer.Store(d)
+		disconnect = disconnectNew
+		// Requests at work still use the old connections.
+		time.AfterFunc(requestTimeout, old)
 		c.metrics.reloads.WithLabelValues("done").Inc()
-		log.Info("configuration reloaded")
+		c.log.Info("configuration reloaded")
 	}
+}
+
+// rewire makes a deployer of what the configuration says now.
+func rewire(configPath string, running *config.File, log *slog.Logger) (*gitops.Deployer, func(), error) {
+	f, err := load(configPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !sameProcesses(running, f) {
+		return nil, nil, errors.New("core and frontends cannot be changed without a restart")
+	}
+	return wire(f, log)
 }
 
 // statusHandler serves health, readiness and metrics.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"os"
 
@@ -14,6 +13,10 @@ import (
 // The core is in this process, and acts with the tokens of the configuration,
 // which here are the person's own.
 func terminal(ctx context.Context, configPath string, args []string, stdin, stdout, stderr *os.File) int {
+	// Before the front-end is there, which must not read the tokens here.
+	if err := undumpable(); err != nil {
+		return report(stderr, err)
+	}
 	path, err := program("cli", "")
 	if err != nil {
 		return report(stderr, err)
@@ -30,7 +33,7 @@ func terminal(ctx context.Context, configPath string, args []string, stdin, stdo
 	}
 	code, err := s.Once(ctx)
 	if err != nil {
-		return report(stderr, fmt.Errorf("front-end cli: %w", err))
+		return report(stderr, err)
 	}
 	return code
 }
@@ -44,14 +47,11 @@ type lazyCore struct {
 
 // Execute implements frontend.Core.
 func (l *lazyCore) Execute(ctx context.Context, req gitops.Request, report func(gitops.Progress)) (gitops.Result, error) {
-	if err := undumpable(); err != nil {
-		return gitops.Result{}, err
-	}
 	f, err := load(l.configPath)
 	if err != nil {
 		return gitops.Result{}, err
 	}
-	d, err := wire(f, l.log)
+	d, _, err := wire(f, l.log)
 	if err != nil {
 		return gitops.Result{}, err
 	}

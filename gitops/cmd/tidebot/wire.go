@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 
@@ -23,35 +24,55 @@ func load(path string) (*config.File, error) {
 	return config.Load(path)
 }
 
-// wire makes a deployer of a configuration. It reads each secret once, so that
-// a missing one is told at the start; later it is read again at every use, so
-// that a mounted secret can be renewed without a restart.
-func wire(f *config.File, log *slog.Logger) (*gitops.Deployer, error) {
+// wire makes a deployer of a configuration, and what ends its connections.
+func wire(f *config.File, log *slog.Logger) (d *gitops.Deployer, disconnect func(), err error) {
+	o, err := options(f, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	if d, err = gitops.NewDeployer(o); err != nil {
+		return nil, nil, err
+	}
+	return d, func() {
+		for name, t := range o.Transports {
+			if c, ok := t.(io.Closer); ok {
+				if err := c.Close(); err != nil {
+					log.Debug("connection not closed", "repository", name, "error", err)
+				}
+			}
+		}
+	}, nil
+}
+
+// options reads each secret once, so that a missing one is told at the start.
+// Tokens are read again at every use, so that a mounted one can be renewed
+// without a restart.
+func options(f *config.File, log *slog.Logger) (gitops.Options, error) {
 	o := gitops.Options{
 		Config: f.Gitops(), Providers: make(map[string]vcs.Provider), Transports: make(map[string]gitops.Transport),
 		Editor: yamledit.Editor{}, Verify: yamledit.Verify, Log: log,
 	}
 	for name, p := range f.Providers {
 		if _, err := p.TokenFrom.Read(); err != nil {
-			return nil, fmt.Errorf("provider %s: %w", name, err)
+			return o, fmt.Errorf("provider %s: %w", name, err)
 		}
 		provider, err := github.New(github.Options{
 			Name: name, BaseURL: apiURL(p.URL),
 			Token: func(context.Context) (string, error) { return p.TokenFrom.Read() },
 		})
 		if err != nil {
-			return nil, fmt.Errorf("provider %s: %w", name, err)
+			return o, fmt.Errorf("provider %s: %w", name, err)
 		}
 		o.Providers[name] = provider
 	}
 	for name, r := range f.Repositories {
 		t, err := transport(r, log.With("repository", name))
 		if err != nil {
-			return nil, fmt.Errorf("repository %s: %w", name, err)
+			return o, fmt.Errorf("repository %s: %w", name, err)
 		}
 		o.Transports[name] = t
 	}
-	return gitops.NewDeployer(o)
+	return o, nil
 }
 
 // apiURL is where GitHub has its REST API: github.com on a name of its own,
