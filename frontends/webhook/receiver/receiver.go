@@ -18,8 +18,8 @@
 //	500  a defect in this program
 //	503  no room, or the core did not answer; with Retry-After
 //
-// GitHub does not repeat a delivery by itself. What is lost with 503 the core
-// finds when it reads the comments that were missed.
+// GitHub does not repeat a delivery by itself; under the webhook it shows those
+// that were answered 503, with a button to deliver them again.
 package receiver
 
 import (
