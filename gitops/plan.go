@@ -67,11 +67,10 @@ func (p *plan) serviceNames() []string {
 }
 
 // plan finds out what a command of verb deploy, default or diff would do. What
-// cannot be done at all is an error, a *refusal or a failure; what only may not
-// be done is the plan's obstacle.
-// The plan then is as far as it was made.
+// cannot be done at all is an error, a *refusal or a failure, beside the plan as
+// far as it was made; what only may not be done is the plan's obstacle.
 func (d *Deployer) plan(ctx context.Context, in *inquiry, cmd Command) (*plan, error) {
-	p := &plan{back: Command{Verb: Default, Environment: cmd.Environment, Services: cmd.Services}}
+	p := new(plan)
 	var ok bool
 	if p.env, ok = lookup(d.opts.Config.Environments, cmd.Environment); !ok {
 		return p, &refusal{
@@ -79,6 +78,7 @@ func (d *Deployer) plan(ctx context.Context, in *inquiry, cmd Command) (*plan, e
 			d.usable(ctx, in),
 		}
 	}
+	p.back = Command{Verb: Default, Environment: p.env.Name, Services: cmd.Services}
 	if err := d.pickServices(in, cmd, p); err != nil {
 		return p, err
 	}
