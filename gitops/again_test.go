@@ -93,7 +93,7 @@ func TestAnOldCommandThatWasNotCarriedOutHasToBeSaidAgain(t *testing.T) {
 	req := w.say("alice", "/deploy qa1")
 	w.now = w.now.Add(20 * time.Minute)
 	c := w.execute(t, req).Commands[0]
-	if c.Outcome != gitops.Refused || !strings.Contains(c.Summary, "only 20m0s after it was made") || len(w.log(t)) != 1 {
+	if c.Outcome != gitops.Refused || !strings.Contains(c.Summary, "only 20 minutes after it was made") || len(w.log(t)) != 1 {
 		t.Errorf("%+v", c)
 	}
 }
@@ -210,5 +210,112 @@ func TestTheWayBackNamesWhatWasNamed(t *testing.T) {
 	c := w.execute(t, w.say("alice", "/deploy qa1 auth")).Commands[0]
 	if said := strings.Join(c.Details, "\n"); !strings.Contains(said, "Back to the default: `/default qa1 auth`") {
 		t.Errorf("said\n%s", said)
+	}
+}
+
+// "Now follows" is said only if it does.
+func TestADeploymentOfBeforeIsToldAsItStandsNow(t *testing.T) {
+	for name, test := range map[string]struct {
+		later func(*testing.T, *world)
+		want  string
+	}{
+		"the branch was renamed": {
+			func(_ *testing.T, w *world) { w.set(func(pr *vcs.PullRequest) { pr.HeadBranch = "renamed" }) },
+			"`qa1` was changed as asked.",
+		},
+		"somebody changed it by hand, with a slow clock": {
+			func(t *testing.T, w *world) {
+				w.commit(t, w.now.Add(-time.Hour), "tag.shoreline: glob:db-jwt-*", "tag.shoreline: glob:hotfix-*")
+			},
+			"`qa1` was changed, and changed again since.",
+		},
+		"nothing happened": {func(*testing.T, *world) {}, "`shoreline` on `qa1` now follows `db-jwt`."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			req := w.say("alice", "/deploy qa1 shoreline")
+			w.execute(t, req)
+			test.later(t, w)
+			if c := w.again(t, req).Commands[0]; c.Outcome != gitops.Changed || c.Summary != test.want {
+				t.Errorf("outcome %s, summary %s; want %s", c.Outcome, c.Summary, test.want)
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeLookedUpIsNotDenied(t *testing.T) {
+	w := newWorld(t)
+	req := w.say("alice", "/deploy qa1 shoreline")
+	w.execute(t, req)
+	w.set(func(pr *vcs.PullRequest) { pr.State = vcs.Merged })
+	w.options.Transports = map[string]gitops.Transport{"cluster": away{}}
+	d, err := gitops.NewDeployer(w.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.answers, w.deployer = nil, d
+	if c := w.execute(t, req).Commands[0]; c.Outcome != gitops.Failed || !strings.Contains(c.Summary, "nothing changed by this try") {
+		t.Errorf("outcome %s, summary %s", c.Outcome, c.Summary)
+	}
+}
+
+// away is a repository that does not answer.
+type away struct{ gitops.Transport }
+
+func (away) View(context.Context, string, func(gitops.Tree) error) error {
+	return fmt.Errorf("read: %w", gitops.ErrUnavailable)
+}
+
+// The core's own clock decides nothing about the order of comments.
+func TestTheCoresClockIsSlow(t *testing.T) {
+	w := newWorld(t)
+	w.options.Now = func() time.Time { return w.now.Add(-10 * time.Minute) }
+	d, err := gitops.NewDeployer(w.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.deployer = d
+	a := w.say("alice", "/deploy qa1 shoreline")
+	w.execute(t, a)
+	w.now = w.now.Add(8 * time.Minute)
+	for range 30 {
+		w.execute(t, w.say("alice", "/default qa1 shoreline"))
+		w.execute(t, w.say("alice", "/deploy qa1 shoreline @3f9c1e2"))
+	}
+	commits := len(w.log(t))
+	w.answers = nil
+	if c := w.execute(t, a).Commands[0]; c.Outcome != gitops.Changed || len(w.log(t)) != commits {
+		t.Errorf("%+v with %d new commits; want that it was carried out before", c, len(w.log(t))-commits)
+	}
+}
+
+func TestACommandFromATerminalWithASlowClockIsNotOvertaken(t *testing.T) {
+	w := newWorld(t)
+	w.execute(t, w.say("alice", "/deploy qa1 shoreline"))
+	w.now = w.now.Add(-2 * time.Minute)
+	w.permissions[bot.Login] = vcs.Write
+	req := gitops.Request{Direct: &gitops.Direct{ID: "cli/1", Command: gitops.Command{Verb: gitops.Default, Environment: "qa1", Services: []string{"shoreline"}}}}
+	if c := w.execute(t, req).Commands[0]; c.Outcome != gitops.Changed {
+		t.Errorf("%+v, want it changed", c)
+	}
+}
+
+func TestADirectCommandNeedsAnIDOfItsKind(t *testing.T) {
+	w := newWorld(t)
+	for _, id := range []string{"", "cli/", "ci/42"} {
+		req := gitops.Request{Direct: &gitops.Direct{ID: id, Command: gitops.Command{Verb: gitops.Status}}}
+		if _, err := w.deployer.Execute(t.Context(), req, nil); err == nil || !strings.Contains(err.Error(), "begins with cli/") {
+			t.Errorf("ID %q: error %v", id, err)
+		}
+	}
+}
+
+func TestALateQuestionIsAnswered(t *testing.T) {
+	w := newWorld(t)
+	req := w.say("alice", "/diff qa1 shoreline")
+	w.now = w.now.Add(time.Hour)
+	c := w.execute(t, req).Commands[0]
+	if said := strings.Join(c.Details, "\n"); c.Outcome != gitops.Told || !strings.Contains(said, "It would be allowed by") {
+		t.Errorf("%s: said\n%s", c.Outcome, said)
 	}
 }

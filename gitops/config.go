@@ -111,11 +111,8 @@ func ParseRule(s string, providers ...string) (Rule, error) {
 		r.Login = rest
 	case "source":
 		p, err := vcs.ParsePermission(rest)
-		if err != nil {
-			return Rule{}, fmt.Errorf("rule %q: %w", s, err)
-		}
-		if p == vcs.None {
-			return Rule{}, fmt.Errorf("rule %q: would allow everybody", s)
+		if err != nil || p == vcs.None {
+			return Rule{}, fmt.Errorf("rule %q: want one of source:read, triage, write, maintain, admin", s)
 		}
 		r.Permission = p
 	default:

@@ -24,9 +24,13 @@ func (d *Deployer) deploy(ctx context.Context, in *inquiry, id string, cmd Comma
 	case err == nil:
 		err = p.obstacle
 	}
-	if !asks && p.env.Repository != "" {
-		if e := new(earlier); errors.As(d.before(ctx, in, id, p), &e) {
+	if !asks && p.env.Repository != "" && d.opts.Now().Sub(in.at) < maxBefore {
+		found := d.before(ctx, in, id, p)
+		if e := new(earlier); errors.As(found, &e) {
 			return d.doneBefore(p, e)
+		}
+		if found != nil {
+			return p.failedTry(found)
 		}
 	}
 	return failure(err)
@@ -40,11 +44,13 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 	c := CommandResult{Outcome: Changed, AllowedBy: p.decision.by.String(), Details: p.notes}
 	var changes []FieldChange
 	var replaces []string
+	var recalled bool // that it was not carried out before is known
 	transport := d.opts.Transports[p.env.Repository]
 	receipt, err := transport.Update(ctx, p.env.Branch, func(tree Tree) (Commit, error) {
-		if err := d.recall(ctx, tree, in.at, id, p); err != nil {
+		if err := d.recall(ctx, tree, in, id, p); err != nil {
 			return Commit{}, err
 		}
+		recalled = true
 		var files map[string][]byte
 		var err error
 		if files, changes, err = d.edit(ctx, tree, p.edits); err != nil {
@@ -76,11 +82,25 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 		return c
 	default:
 		d.opts.Log.WarnContext(ctx, "not pushed", "command", id, "error", err)
+		if !recalled {
+			return p.failedTry(err)
+		}
 		return failure(err)
 	}
 	c.URL = p.commitURL(c.Revision)
 	c.Summary = fmt.Sprintf("%s now %s %s.", p.subject(), p.verb(), p.follows)
 	c.Details = append(c.Details, p.outlook()...)
+	return c
+}
+
+// failedTry is the result of a command that failed before it was known whether
+// it had been carried out before.
+func (p *plan) failedTry(err error) CommandResult {
+	c := failure(err)
+	if c.Outcome == Failed {
+		c.Summary = strings.Replace(c.Summary, "nothing changed", "nothing changed by this try", 1)
+		c.Details = []string{"See " + code("/status "+p.env.Name)}
+	}
 	return c
 }
 
@@ -92,7 +112,7 @@ func (d *Deployer) doneBefore(p *plan, e *earlier) CommandResult {
 	case e.overtaken != nil:
 		c.Summary = fmt.Sprintf("%s was changed, and changed again since.", code(p.env.Name))
 		c.Details = []string{"See " + code("/status "+p.env.Name)}
-	case len(p.edits) == 0 || p.obstacle != nil:
+	case len(p.edits) == 0 || p.obstacle != nil || !e.holds:
 		c.Summary = fmt.Sprintf("%s was changed as asked.", code(p.env.Name))
 	default:
 		c.Summary = fmt.Sprintf("%s now %s %s.", p.subject(), p.verb(), p.follows)
@@ -152,7 +172,7 @@ func (d *Deployer) preview(ctx context.Context, cmd Command, p *plan) CommandRes
 		c.Summary = fmt.Sprintf("%s already %s %s: there is nothing to change.", p.subject(), p.verb(), p.follows)
 	}
 	if p.obstacle != nil {
-		c.Details = append(c.Details, "But it would be refused. "+p.obstacle.summary)
+		c.Details = append(c.Details, "But it would be refused: "+strings.TrimPrefix(p.obstacle.summary, "Not deployed, nothing changed: "))
 		c.Details = append(c.Details, p.obstacle.details...)
 		return c
 	}
@@ -264,7 +284,7 @@ func (d *Deployer) commit(in *inquiry, id string, p *plan, files map[string][]by
 		committer = author
 	}
 	return Commit{
-		Files: files, Author: author, Committer: committer, Time: d.opts.Now().Truncate(time.Second),
+		Files: files, Author: author, Committer: committer, Time: latest(d.opts.Now(), in.at).Truncate(time.Second),
 		Message: dep.message(subject, body+"."),
 	}
 }

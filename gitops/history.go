@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tidebot-dev/tidebot/manifest"
@@ -26,6 +27,11 @@ const (
 // it any more, and much may have been said since.
 const maxAge = 15 * time.Minute
 
+// maxBefore is how old a command may be for which it is looked up, before it is
+// refused, whether it was carried out; without a bound the question would cost
+// whatever a front-end likes.
+const maxBefore = 24 * time.Hour
+
 // oldInARow is how many commits in a row must be older than a command before
 // the search for it ends. One alone may come from a clock that is slow.
 const oldInARow = 20
@@ -37,14 +43,23 @@ type earlier struct {
 	changes   []FieldChange
 	// overtaken is set if what it changed was changed again since.
 	overtaken *refusal
+	// holds is set if all that the plan wants is there now.
+	holds bool
 }
 
 func (e *earlier) Error() string { return "carried out before, in commit " + e.revision }
 
+// An unsureError refuses a command that may have been carried out before.
+type unsureError struct{ *refusal }
+
+func (e *unsureError) Unwrap() error { return e.refusal }
+
 // recall keeps two promises by the branch's history alone: a command is carried
 // out once (*earlier), and never over a newer one (*refusal). It looks at the
-// commits back to when the command was made.
-func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id string, p *plan) error {
+// commits back to when the command was made. A command from a terminal is never
+// overtaken: its person is there now, whatever the clocks say.
+func (d *Deployer) recall(ctx context.Context, tree Tree, in *inquiry, id string, p *plan) error {
+	at := in.at
 	var overtaken *refusal
 	seen, old := 0, 0
 	for t, err := range tree.Log(ctx) {
@@ -58,10 +73,10 @@ func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id strin
 			break
 		}
 		if seen++; seen > maxRecall {
-			return &refusal{
-				fmt.Sprintf("Not deployed, nothing changed: the command is so old that it has more than %d commits after it.", maxRecall),
-				[]string{"Say it again."},
-			}
+			return &unsureError{&refusal{
+				fmt.Sprintf("Nothing done now: the command has more than %d commits after it, and may have been carried out before them.", maxRecall),
+				[]string{"If it was not, say it again."},
+			}}
 		}
 		dep, ok := parseDeployment(info, d.opts.Config.Committer)
 		switch {
@@ -70,13 +85,22 @@ func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id strin
 			if err != nil {
 				return err
 			}
-			return &earlier{info.Revision, dep.allowedBy, changes, overtaken}
-		case overtaken != nil:
+			stands, holds, err := d.standing(ctx, tree, changes, p.edits)
+			if err != nil {
+				return err
+			}
+			if !stands && overtaken == nil {
+				overtaken = newer(p, "somebody", info.Committed)
+			}
+			return &earlier{info.Revision, dep.allowedBy, changes, overtaken, holds}
+		case overtaken != nil || in.direct != nil:
 		case ok:
-			if d.credible(dep.at) && dep.after(at, id) && dep.touches(p.env.Name, p.serviceNames()...) {
+			// The bot writes the provider's time, a terminal its own.
+			credible := !strings.HasPrefix(dep.command, terminal) || d.credible(dep.at, at)
+			if credible && dep.after(at, id) && dep.touches(p.env.Name, p.serviceNames()...) {
 				overtaken = newer(p, "a later command of "+code(dep.by), dep.at)
 			}
-		case d.credible(info.Committed) && info.Committed.After(at):
+		case d.credible(info.Committed, at) && info.Committed.After(at):
 			// Nobody's command, but somebody may have changed a field by hand.
 			changes, err := d.changesOf(ctx, t, p.targets())
 			if err != nil {
@@ -93,9 +117,40 @@ func (d *Deployer) recall(ctx context.Context, tree Tree, at time.Time, id strin
 	return nil
 }
 
-// credible tells that a time can be true. One that lies in the future would
-// overtake every command until it has come.
-func (d *Deployer) credible(at time.Time) bool { return !at.After(d.opts.Now().Add(skew)) }
+// credible tells that a time which somebody's own clock has set can be true.
+// One that lies in the future would overtake every command until it has come.
+func (d *Deployer) credible(at, command time.Time) bool {
+	return !at.After(latest(d.opts.Now(), command).Add(skew))
+}
+
+// latest is the later one of two times. The own clock may be slow: a time of the
+// provider's has come already.
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// standing tells whether the tip has what was changed, and all that is wanted.
+func (d *Deployer) standing(ctx context.Context, tip Tree, changes []FieldChange, edits []wanted) (stands, holds bool, err error) {
+	stands, holds = true, true
+	for _, c := range changes {
+		_, v, err := d.value(ctx, tip, c.Target)
+		if err != nil {
+			return false, false, err
+		}
+		stands = stands && v.Value == c.New
+	}
+	for _, e := range edits {
+		_, v, err := d.value(ctx, tip, e.target)
+		if err != nil {
+			return false, false, err
+		}
+		holds = holds && v.Value == e.value
+	}
+	return stands, holds, nil
+}
 
 func newer(p *plan, by string, at time.Time) *refusal {
 	return &refusal{
@@ -108,8 +163,8 @@ func newer(p *plan, by string, at time.Time) *refusal {
 // was carried out before its answer was lost, "nothing changed" would be a lie.
 func (d *Deployer) before(ctx context.Context, in *inquiry, id string, p *plan) error {
 	return d.opts.Transports[p.env.Repository].View(ctx, p.env.Branch, func(tree Tree) error {
-		err := d.recall(ctx, tree, in.at, id, p)
-		if errors.As(err, new(*refusal)) {
+		err := d.recall(ctx, tree, in, id, p)
+		if errors.As(err, new(*refusal)) && !errors.As(err, new(*unsureError)) {
 			return nil // it is being refused already
 		}
 		return err

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tidebot-dev/tidebot/vcs"
 )
@@ -303,10 +302,10 @@ func (d *Deployer) obstacle(ctx context.Context, in *inquiry, cmd Command, p *pl
 	if !p.decision.allowed {
 		return d.denied(ctx, in, cmd, p)
 	}
-	if age := d.opts.Now().Sub(in.at); age > maxAge {
+	if age := d.opts.Now().Sub(in.at); age > maxAge && cmd.Verb != Diff && !cmd.DryRun {
 		return &refusal{
-			fmt.Sprintf("Not deployed, nothing changed: the command came here only %s after it was made.", age.Round(time.Minute)),
-			[]string{"Say it again if you still want it."},
+			summary: fmt.Sprintf("Nothing done: the command came here only %d minutes after it was made.", int(age.Minutes())),
+			details: []string{"Say it again if you still want it."},
 		}
 	}
 	if cmd.Verb == Default || in.pr == nil {

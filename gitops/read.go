@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -133,6 +134,9 @@ func (d *Deployer) read(ctx context.Context, req Request) (*inquiry, error) {
 // readDirect asks for the person and the branch behind a direct command. The
 // person is the owner of the token in use, whatever the front-end says.
 func (d *Deployer) readDirect(ctx context.Context, r *Direct) (*inquiry, error) {
+	if len(r.ID) <= len(terminal) || !strings.HasPrefix(r.ID, terminal) {
+		return nil, fmt.Errorf("request %q: want an ID that begins with %s", oneLine(r.ID, maxName), terminal)
+	}
 	name := r.Provider
 	if name == "" {
 		for only := range d.opts.Providers {

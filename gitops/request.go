@@ -28,7 +28,8 @@ func (r Request) ID() string {
 
 // A Direct is a command that comes without a comment.
 type Direct struct {
-	// ID is made by the front-end, unique, such as cli/<uuidv7>.
+	// ID is made by the front-end: cli/ and what no other request has, such
+	// as a UUID.
 	ID string
 	// Provider is where the actor has an account and the sources are; it may
 	// be empty if only one provider is configured.

@@ -44,7 +44,7 @@ func (e *ExitError) Error() string { return fmt.Sprintf("exit code %d", e.Code) 
 // orders the stop.
 func Main(name string, f Frontend) {
 	if os.Getenv(pb.CookieKey) != pb.CookieValue {
-		fmt.Fprintf(os.Stderr, "This is %s, a front-end of Tidebot. Tidebot starts it by itself: run \"tidebot\" instead, with %s in its configuration.\n", name, name)
+		fmt.Fprintf(os.Stderr, "This is %s, a front-end of Tidebot. Tidebot starts it by itself: run \"tidebot\" instead.\n", name)
 		os.Exit(2)
 	}
 	// SIGPIPE would come from a log line written after the core's death, and

@@ -88,6 +88,7 @@ func (c *core) Execute(ctx context.Context, req gitops.Request, report func(gito
 	case <-ctx.Done():
 		return none, context.Cause(ctx)
 	}
+	d = c.deployer.Load() // the rules may have changed while it waited
 	// The time begins with the turn: those before it in the queue do not
 	// count against an accepted request.
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -25,7 +26,7 @@ The program:
   check     try the configuration against the real repositories
   version   print the version
 
-From a terminal (tidebot help <command> says more):
+From a terminal (tidebot help <verb> says more):
   deploy    a branch into an environment
   default   back to the default
   status    what runs where
@@ -60,15 +61,18 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) int
 		return exitUsage
 	}
 	verb, rest := args[0], args[1:]
-	switch verb {
-	case "-h", "--help":
+	own := func(verb string) bool {
+		return slices.Contains([]string{"serve", "check", "version", "--version"}, verb)
+	}
+	switch {
+	case verb == "-h" || verb == "--help",
+		verb == "help" && (len(rest) == 0 || own(rest[0])),
+		own(verb) && slices.ContainsFunc(rest, func(a string) bool { return a == "-h" || a == "--help" }):
 		fmt.Fprint(stdout, usage)
 		return exitDone
-	case "serve", "check", "version", "--version":
-		if len(rest) > 0 {
-			fmt.Fprintf(stderr, "tidebot: %s takes no arguments, but there is %q\n", verb, rest[0])
-			return exitUsage
-		}
+	case own(verb) && len(rest) > 0:
+		fmt.Fprintf(stderr, "tidebot: %s takes no arguments, but there is %q; a configuration is named by --config\n", verb, rest[0])
+		return exitUsage
 	}
 	switch verb {
 	case "serve":

@@ -78,12 +78,16 @@ func serve(ctx context.Context, configPath string, log *slog.Logger) error {
 			}
 		})
 	}
-	wg.Go(func() { reload(run, hup, configPath, f, disconnect, core) })
+	// Until the last request has ended, which may still use a connection.
+	working, idle := context.WithCancel(context.WithoutCancel(ctx))
+	defer idle()
+	wg.Go(func() { reload(working, hup, configPath, f, disconnect, core) })
 	log.InfoContext(ctx, "serving", "version", version(), "core", f.Core.Listen, "frontends", slices.Sorted(maps.Keys(supervisors)))
 
 	<-run.Done()
 	log.Info("stopping")
 	fronts.Wait() // with what they have brought
+	idle()
 	// Nobody needs the rest of a status page, and a connection that was opened
 	// and says nothing must not hold up the end.
 	err = status.Close()

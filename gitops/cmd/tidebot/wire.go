@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/tidebot-dev/tidebot/gitops"
@@ -52,9 +55,12 @@ func options(f *config.File, log *slog.Logger) (gitops.Options, error) {
 		Config: f.Gitops(), Providers: make(map[string]vcs.Provider), Transports: make(map[string]gitops.Transport),
 		Editor: yamledit.Editor{}, Verify: yamledit.Verify, Log: log,
 	}
-	for name, p := range f.Providers {
+	var missing []error
+	for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
+		p := f.Providers[name]
 		if _, err := p.TokenFrom.Read(); err != nil {
-			return o, fmt.Errorf("provider %s: %w", name, err)
+			missing = append(missing, fmt.Errorf("provider %s: %w", name, err))
+			continue
 		}
 		provider, err := github.New(github.Options{
 			Name: name, BaseURL: apiURL(p.URL),
@@ -65,14 +71,15 @@ func options(f *config.File, log *slog.Logger) (gitops.Options, error) {
 		}
 		o.Providers[name] = provider
 	}
-	for name, r := range f.Repositories {
-		t, err := transport(r, log.With("repository", name))
+	for _, name := range slices.Sorted(maps.Keys(f.Repositories)) {
+		t, err := transport(f.Repositories[name], log.With("repository", name))
 		if err != nil {
-			return o, fmt.Errorf("repository %s: %w", name, err)
+			missing = append(missing, fmt.Errorf("repository %s: %w", name, err))
+			continue
 		}
 		o.Transports[name] = t
 	}
-	return o, nil
+	return o, errors.Join(missing...)
 }
 
 // apiURL is where GitHub has its REST API: github.com on a name of its own,
