@@ -59,7 +59,7 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 		if len(files) == 0 {
 			return Commit{}, errUnchanged
 		}
-		replaces = d.replaced(ctx, tree, p, changed(changes))
+		replaces = d.replaced(ctx, in, tree, p, changed(changes))
 		return d.commit(in, id, p, files, changes), nil
 	})
 
@@ -75,13 +75,13 @@ func (d *Deployer) push(ctx context.Context, in *inquiry, id string, p *plan) Co
 		c.Summary = fmt.Sprintf("%s already %s %s: nothing to change.", p.subject(), p.verb(), p.follows)
 		return c
 	case errors.Is(err, ErrUnknown):
-		d.opts.Log.ErrorContext(ctx, "outcome of push not known", "command", id, "error", err)
+		in.log.ErrorContext(ctx, "outcome of push not known", "error", err)
 		c.Outcome = Unknown
 		c.Summary = fmt.Sprintf("It is not known whether %s was changed: the connection to the config repository broke, and it does not answer.", p.subject())
 		c.Details = []string{"See " + code("/status "+p.env.Name) + " in a while."}
 		return c
 	default:
-		d.opts.Log.WarnContext(ctx, "not pushed", "command", id, "error", err)
+		in.log.WarnContext(ctx, "not pushed", "error", err)
 		if !recalled {
 			return p.failedTry(err)
 		}

@@ -176,10 +176,11 @@ func (d *Deployer) run(ctx context.Context, req Request, report func(Progress)) 
 	for i, p := range in.commands {
 		began := d.opts.Now()
 		id := fmt.Sprintf("%s/%d", res.ID, i+1)
+		in.log = d.opts.Log.With("command", id)
 		c := d.command(ctx, in, id, p, report)
 		c.ID, c.Command = id, p.Command
 		res.Commands = append(res.Commands, c)
-		d.opts.Log.InfoContext(ctx, "command", "command", id, "actor", in.actor.Login, "verb", string(p.Command.Verb),
+		in.log.InfoContext(ctx, "command", "actor", in.actor.Login, "verb", string(p.Command.Verb),
 			"env", oneLine(p.Command.Environment, maxName), "pr", in.source(), "outcome", string(c.Outcome),
 			"summary", c.Summary, "allowed_by", c.AllowedBy, "commit", c.Revision, "took", d.opts.Now().Sub(began))
 	}

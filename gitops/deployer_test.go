@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -103,7 +104,12 @@ func (w *world) newDeployer(t *testing.T) *gitops.Deployer {
 		Editor:     yamledit.Editor{}, Verify: yamledit.Verify,
 		Now: func() time.Time { return w.now },
 	}
-	d, err := gitops.NewDeployer(w.options)
+	return w.newDeployerWith(t, w.options)
+}
+
+func (w *world) newDeployerWith(t *testing.T, o gitops.Options) *gitops.Deployer {
+	t.Helper()
+	d, err := gitops.NewDeployer(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -555,6 +561,27 @@ func TestACommandFromATerminalIsItsOwners(t *testing.T) {
 	req.Direct.ID, req.Direct.Branch = "cli/0191", "no-such"
 	if res := w.execute(t, req); res.Commands[0].Outcome != gitops.Refused || !strings.Contains(res.Commands[0].Summary, "no branch `no-such`") {
 		t.Errorf("%+v", res.Commands[0])
+	}
+}
+
+func TestEveryLineOfTheLogSaysWhichCommandOrRequestItIsAbout(t *testing.T) {
+	var log strings.Builder
+	w := newWorld(t)
+	w.options.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w.deployer = w.newDeployerWith(t, w.options)
+	w.fail["TeamMember"] = vcs.ErrForbidden
+	w.execute(t, w.say("rita", "/deploy qa1")) // a rule cannot be asked
+	w.repository.Inject(gitopstest.Failure{Err: gitops.ErrRejected})
+	w.execute(t, w.say("alice", "/deploy qa1\n/status"))
+	w.execute(t, w.say("mallory", "no command"))
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	for _, line := range lines {
+		if !strings.Contains(line, "command=github.com/tidepool-org/") && !strings.Contains(line, "request=github.com/tidepool-org/") {
+			t.Errorf("line %s", line)
+		}
+	}
+	if len(lines) != 6 {
+		t.Errorf("%d lines, want 6:\n%s", len(lines), log.String())
 	}
 }
 

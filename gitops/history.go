@@ -237,7 +237,7 @@ func (d *Deployer) value(ctx context.Context, tree Tree, t Target) ([]byte, mani
 // replaced says whose deployments in the tree would be replaced. It is told
 // beside the result, so that not finding out is no failure. The transport
 // knows the recent history, so that this costs no request where it matters.
-func (d *Deployer) replaced(ctx context.Context, tree Tree, p *plan, changes []FieldChange) []string {
+func (d *Deployer) replaced(ctx context.Context, in *inquiry, tree Tree, p *plan, changes []FieldChange) []string {
 	standing := make(map[string]string) // the old value by service
 	for _, c := range changes {
 		if c.Old != c.Target.Default {
@@ -266,7 +266,7 @@ func (d *Deployer) replaced(ctx context.Context, tree Tree, p *plan, changes []F
 		return len(standing) > 0
 	})
 	if err != nil {
-		d.opts.Log.WarnContext(ctx, "replaced deployment not found", "env", p.env.Name, "error", err)
+		in.log.WarnContext(ctx, "replaced deployment not found", "env", p.env.Name, "error", err)
 	}
 	return details
 }

@@ -330,7 +330,7 @@ func (d *Deployer) obstacle(ctx context.Context, in *inquiry, cmd Command, p *pl
 func (d *Deployer) denied(ctx context.Context, in *inquiry, cmd Command, p *plan) *refusal {
 	what := "Not deployed, nothing changed"
 	if p.decision.err != nil {
-		d.opts.Log.WarnContext(ctx, "permission not known", "actor", in.actor.Login, "env", p.env.Name, "error", p.decision.err)
+		in.log.WarnContext(ctx, "permission not known", "actor", in.actor.Login, "env", p.env.Name, "error", p.decision.err)
 		return &refusal{
 			fmt.Sprintf("%s: it could not be found out whether %s may deploy to %s.", what, code(in.actor.Login), code(p.env.Name)),
 			[]string{"The provider did not answer as it should. Say it again in a while."},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -24,6 +25,8 @@ type inquiry struct {
 	// branch is what would be deployed, and head where it points.
 	branch, head string
 	commands     []Parsed
+	// log bears the ID of the command at work.
+	log *slog.Logger
 	// direct is set for a command without a comment.
 	direct *Direct
 	answer vcs.Answer

@@ -43,7 +43,7 @@ func (d *Deployer) status(ctx context.Context, in *inquiry, cmd Command) Command
 		}
 		found, err := d.fieldStatus(ctx, env, targets)
 		if err != nil {
-			d.opts.Log.WarnContext(ctx, "status not read", "env", name, "error", err)
+			in.log.WarnContext(ctx, "status not read", "env", name, "error", err)
 			c.Details = append(c.Details, fmt.Sprintf("%s could not be read: %s", code(name), oneLine(err.Error(), 300)))
 			unread++
 			continue
