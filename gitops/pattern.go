@@ -124,6 +124,8 @@ func CheckBranch(name string) error {
 		fault = "it is not UTF-8"
 	case name == "@" || name == "HEAD":
 		fault = "Git keeps the name for itself"
+	case strings.HasPrefix(name, "refs/"):
+		fault = "it is written without refs/heads/"
 	case strings.HasPrefix(name, "-"):
 		fault = "it begins with a dash"
 	case strings.HasSuffix(name, "."):

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -58,7 +57,7 @@ type branch struct {
 
 // use returns a branch, which must be given back with release.
 func (t *Transport) use(name string) (*branch, error) {
-	if err := checkBranch(name); err != nil {
+	if err := gitops.CheckBranch(name); err != nil {
 		return nil, err
 	}
 	t.mu.Lock()
@@ -84,21 +83,6 @@ func (b *branch) release() {
 	b.t.mu.Lock()
 	defer b.t.mu.Unlock()
 	b.users--
-}
-
-// checkBranch refuses what git-check-ref-format(1) does, as far as it could be
-// mistaken for something else.
-func checkBranch(name string) error {
-	bad := name == "" || len(name) > 250 || strings.HasPrefix(name, "-") || strings.HasPrefix(name, "refs/") ||
-		strings.HasSuffix(name, ".lock") || strings.Contains(name, "..") || strings.Contains(name, "@{") ||
-		strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("~^:?*[\\", r) })
-	for part := range strings.SplitSeq(name, "/") {
-		bad = bad || part == "" || strings.HasPrefix(part, ".")
-	}
-	if bad {
-		return fmt.Errorf("%q is not the name of a branch", inert(name))
-	}
-	return nil
 }
 
 func (b *branch) cached() *snapshot {
