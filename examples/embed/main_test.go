@@ -24,18 +24,7 @@ import (
 // config repository, as the example has it.
 func newStage(t *testing.T) *stage.Stage {
 	t.Helper()
-	s, err := stage.New(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, v := range s.Forge.Violations() {
-			t.Errorf("the provider was called in a way its documentation does not have: %s", v)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := stage.Test(t)
 	s.Git.RequireAuth("x-access-token", stage.ProviderToken)
 	return s
 }

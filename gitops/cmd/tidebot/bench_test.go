@@ -19,11 +19,7 @@ import (
 // with the real processes and each delivery a deploy that is carried out
 // meanwhile.
 func BenchmarkWebhook(b *testing.B) {
-	s, err := stage.New(b.TempDir(), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := stage.Test(b)
 	program, err := s.Serve(b.Context(), bin, nil)
 	if err != nil {
 		b.Fatal(err)
@@ -59,11 +55,7 @@ func BenchmarkWebhook(b *testing.B) {
 // over HTTP to a Git server and a provider on this machine. It reports how
 // many requests each takes.
 func BenchmarkExecute(b *testing.B) {
-	s, err := stage.New(b.TempDir(), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
+	s := stage.Test(b)
 	d := benchDeployer(b, s)
 	texts := []string{"/deploy qa1", "/default qa1"}
 	execute := func(text string) {

@@ -62,12 +62,9 @@ func child(t *testing.T, parent int, program string) int {
 }
 
 func TestAFrontendThatLiesGetsNothingDeployed(t *testing.T) {
-	s, err := stage.New(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
+	s := stage.Test(t)
 	p := &play{Stage: s}
+	var err error
 	ids := make(map[string]int64)
 	for name, c := range map[string]struct{ login, text string }{
 		"innocent": {stage.Person, "please do not /deploy qa1"},

@@ -61,19 +61,7 @@ type play struct {
 
 func newPlay(t *testing.T) *play {
 	t.Helper()
-	s, err := stage.New(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, v := range s.Forge.Violations() {
-			t.Errorf("the provider was called in a way its documentation does not have: %s", v)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	p := &play{Stage: s}
+	p := &play{Stage: stage.Test(t)}
 	p.start(t)
 	return p
 }

@@ -37,19 +37,7 @@ type shell struct {
 
 func newShell(t *testing.T) shell {
 	t.Helper()
-	s, err := stage.New(t.TempDir(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		for _, v := range s.Forge.Violations() {
-			t.Errorf("the provider was called in a way its documentation does not have: %s", v)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return shell{s}
+	return shell{stage.Test(t)}
 }
 
 // run runs tidebot and returns what it prints and its exit code.
